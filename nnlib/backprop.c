@@ -1,0 +1,327 @@
+/*
+ * Forward and backward: from a batch of samples to the gradients of their mean loss.
+ *
+ *   forward    a(l) = W(l) z(l-1) + b(l);  z(l) = h(a(l)) * mask(l)
+ *   output     delta(L) = dC/da(L) / n
+ *   backward   delta(l-1) = (W(l)^T delta(l)) * h'(a(l-1)) * mask(l-1)
+ *   gradient   dC/dW(l) = sum over b of delta(l) z(l-1)^T;  dC/db(l) = sum over b of delta(l)
+ */
+#include "loss.h"
+#include "net.h"
+
+/* What one layer leaves behind for a batch; each array is [max_batch][stride]. */
+typedef struct {
+    size_t stride, units;
+    nn_real *z;       /* outputs, after the mask */
+    nn_real *slope;   /* h'(a) times the mask */
+    nn_real *delta;   /* dC/da */
+    nn_real *mask;    /* 0 or 1/(1-p); NULL without dropout */
+    nn_real *one_mask; /* [stride], the mask of NN_MASK_EPOCH */
+} layer_state;
+
+struct nn_state {
+    size_t max_batch;
+    size_t n; /* samples of the last forward pass */
+    size_t n_layers;
+    layer_state input; /* z is x; no slope, no delta */
+    layer_state layers[NN_MAX_LAYERS];
+    nn_mask mask_kind;
+    nn_real *logits;    /* a(L): [max_batch][stride of the last layer] */
+    nn_real *targets;   /* y: the same shape */
+    double *log_sum;    /* [max_batch], ln sum exp a(L) of a softmax layer */
+    nn_real *gradients; /* as net->params */
+    nn_real *block;     /* all of the above but log_sum */
+};
+
+/* ---- work space ---- */
+
+/* Takes count numbers from the block; with a NULL block it only counts them. */
+static nn_real *take(nn_real *block, size_t *used, size_t count)
+{
+    nn_real *taken = block ? block + *used : NULL;
+    *used += nn_padded(count);
+    return taken;
+}
+
+static void place_layer(layer_state *layer, nn_real *block, size_t *used, size_t max_batch,
+                        size_t units, bool training, bool dropout)
+{
+    layer->units = units;
+    layer->stride = nn_padded(units);
+    size_t count = max_batch * layer->stride;
+    layer->z = take(block, used, count);
+    if (training) {
+        layer->slope = take(block, used, count);
+        layer->delta = take(block, used, count);
+    }
+    if (training && dropout) {
+        layer->mask = take(block, used, count);
+        layer->one_mask = take(block, used, layer->stride);
+    }
+}
+
+/* Gives every array its place in the block and returns how many numbers that takes. */
+static size_t place_arrays(nn_state *state, nn_real *block, const nn_net *net, bool gradients)
+{
+    const nn_config *config = &net->config;
+    size_t used = 0, max_batch = state->max_batch;
+    place_layer(&state->input, block, &used, max_batch, config->inputs, false, false);
+    if (gradients && config->input_dropout > 0) {
+        state->input.mask = take(block, &used, max_batch * state->input.stride);
+        state->input.one_mask = take(block, &used, state->input.stride);
+    }
+    for (size_t l = 0; l < config->n_layers; l++) {
+        place_layer(&state->layers[l], block, &used, max_batch, config->layers[l].units, gradients,
+                    config->layers[l].dropout > 0);
+    }
+    size_t last = max_batch * state->layers[config->n_layers - 1].stride;
+    state->logits = take(block, &used, last);
+    state->targets = take(block, &used, last);
+    if (gradients) {
+        state->gradients = take(block, &used, net->block_size);
+    }
+    return used;
+}
+
+nn_status nn_state_new(nn_state **out, const nn_net *net, size_t max_batch, bool gradients)
+{
+    nn_state *state = nn_alloc(sizeof *state);
+    if (!state) {
+        return nn_fail(NN_ERR_MEMORY, "out of memory for a network's work space");
+    }
+    state->max_batch = max_batch;
+    state->n_layers = net->config.n_layers;
+    state->block = nn_alloc_array(place_arrays(state, NULL, net, gradients), sizeof(nn_real));
+    state->log_sum = nn_alloc_array(max_batch, sizeof *state->log_sum);
+    if (!state->block || !state->log_sum) {
+        nn_state_free(state);
+        return nn_fail(NN_ERR_MEMORY, "out of memory for batches of %zu samples", max_batch);
+    }
+    place_arrays(state, state->block, net, gradients);
+    *out = state;
+    return NN_OK;
+}
+
+void nn_state_free(nn_state *state)
+{
+    if (state) {
+        nn_free(state->log_sum);
+        nn_free(state->block);
+        nn_free(state);
+    }
+}
+
+const nn_real *nn_state_gradients(const nn_state *state)
+{
+    return state->gradients;
+}
+
+/* ---- dropout ---- */
+
+/* Draws keep or leave out for `units` units, 32 random bits each. */
+static void draw_mask(nn_real *mask, size_t units, double dropout, nn_rng *rng)
+{
+    const uint64_t threshold = (uint64_t)(dropout * 0x1p32);
+    const nn_real kept = (nn_real)(1.0 / (1.0 - dropout));
+    uint64_t bits = 0;
+    for (size_t u = 0; u < units; u++) {
+        bits = u % 2 == 0 ? nn_rng_next(rng) : bits >> 32;
+        mask[u] = (bits & UINT32_MAX) < threshold ? 0 : kept;
+    }
+}
+
+void nn_draw_masks(const nn_net *net, nn_state *state, nn_rng *rng)
+{
+    if (state->input.mask) {
+        draw_mask(state->input.one_mask, state->input.units, net->config.input_dropout, rng);
+    }
+    for (size_t l = 0; l < state->n_layers; l++) {
+        layer_state *layer = &state->layers[l];
+        if (layer->mask) {
+            draw_mask(layer->one_mask, layer->units, net->layers[l].dropout, rng);
+        }
+    }
+}
+
+/* Fills mask[b][] for the n samples of a batch. */
+static void fill_masks(layer_state *layer, size_t n, double dropout, nn_mask kind, nn_rng *rng)
+{
+    for (size_t b = 0; b < n; b++) {
+        nn_real *mask = layer->mask + b * layer->stride;
+        if (kind == NN_MASK_SAMPLE) {
+            draw_mask(mask, layer->units, dropout, rng);
+        } else {
+            memcpy(mask, layer->one_mask, layer->units * sizeof *mask);
+        }
+    }
+}
+
+static void apply_mask(nn_real *values, const nn_real *mask, size_t count)
+{
+    for (size_t k = 0; k < count; k++) {
+        values[k] *= mask[k];
+    }
+}
+
+/* ---- forward ---- */
+
+static void load_inputs(const nn_net *net, nn_state *state, const nn_batch *batch)
+{
+    const nn_data *data = batch->data;
+    nn_real *x = state->input.z;
+    if (data->pixels) {
+        net->kernels->load_pixels(x, state->input.stride, data->pixels, batch->index, batch->n,
+                                  data->inputs);
+        return;
+    }
+    for (size_t b = 0; b < batch->n; b++) {
+        size_t sample = batch->index ? batch->index[b] : b;
+        memcpy(x + b * state->input.stride, data->values + sample * data->inputs,
+               data->inputs * sizeof *x);
+    }
+}
+
+/* a(l) and z(l) from z(l-1); with slopes when training. */
+static void forward_layer(const nn_net *net, nn_state *state, size_t l, bool training)
+{
+    const nn_shape *shape = &net->shapes[l];
+    const layer_state *below = l > 0 ? &state->layers[l - 1] : &state->input;
+    layer_state *layer = &state->layers[l];
+    size_t count = state->n * layer->stride;
+    net->kernels->forward(layer->z, layer->stride, below->z, below->stride,
+                          net->params + shape->weights, net->params + shape->biases, state->n,
+                          shape->inputs);
+    if (l + 1 == state->n_layers) {
+        memcpy(state->logits, layer->z, count * sizeof *layer->z);
+    }
+    if (net->layers[l].activation == NN_SOFTMAX) {
+        net->kernels->softmax(layer->z, layer->stride, state->log_sum, state->n, layer->units);
+    } else {
+        net->kernels->activate(net->layers[l].activation, layer->z,
+                               training ? layer->slope : NULL, count);
+    }
+}
+
+void nn_forward(const nn_net *net, nn_state *state, const nn_batch *batch)
+{
+    state->n = batch->n;
+    load_inputs(net, state, batch);
+    for (size_t l = 0; l < state->n_layers; l++) {
+        forward_layer(net, state, l, false);
+    }
+}
+
+void nn_forward_train(const nn_net *net, nn_state *state, const nn_batch *batch, nn_mask mask,
+                      nn_rng *rng)
+{
+    state->n = batch->n;
+    load_inputs(net, state, batch);
+    layer_state *input = &state->input;
+    if (input->mask) {
+        if (rng) {
+            fill_masks(input, batch->n, net->config.input_dropout, mask, rng);
+        }
+        apply_mask(input->z, input->mask, batch->n * input->stride);
+    }
+    for (size_t l = 0; l < state->n_layers; l++) {
+        layer_state *layer = &state->layers[l];
+        forward_layer(net, state, l, true);
+        if (layer->mask) {
+            if (rng) {
+                fill_masks(layer, batch->n, net->layers[l].dropout, mask, rng);
+            }
+            apply_mask(layer->z, layer->mask, batch->n * layer->stride);
+            apply_mask(layer->slope, layer->mask, batch->n * layer->stride);
+        }
+    }
+}
+
+const nn_real *nn_output(const nn_state *state, size_t b)
+{
+    return nn_hidden(state, state->n_layers - 1, b);
+}
+
+const nn_real *nn_hidden(const nn_state *state, size_t l, size_t b)
+{
+    const layer_state *layer = &state->layers[l];
+    return layer->z + b * layer->stride;
+}
+
+/* ---- loss ---- */
+
+/* Points at the targets of sample b; a label becomes a vector with 1 at its place. */
+static const nn_real *target_row(nn_state *state, const nn_batch *batch, size_t b)
+{
+    const nn_data *data = batch->data;
+    size_t sample = batch->index ? batch->index[b] : b;
+    if (!data->labels) {
+        return data->targets + sample * data->outputs;
+    }
+    nn_real *row = state->targets + b * state->layers[state->n_layers - 1].stride;
+    memset(row, 0, data->outputs * sizeof *row);
+    row[data->labels[sample]] = 1;
+    return row;
+}
+
+static size_t largest(const nn_real *values, size_t n)
+{
+    size_t best = 0;
+    for (size_t k = 1; k < n; k++) {
+        best = values[k] > values[best] ? k : best;
+    }
+    return best;
+}
+
+double nn_batch_loss(const nn_net *net, nn_state *state, const nn_batch *batch, size_t *correct)
+{
+    const nn_loss_row *loss = nn_loss_get(net->config.loss);
+    const layer_state *last = &state->layers[state->n_layers - 1];
+    double sum = 0;
+    size_t right = 0;
+    for (size_t b = 0; b < batch->n; b++) {
+        const nn_real *y = target_row(state, batch, b);
+        const nn_real *z = last->z + b * last->stride;
+        sum += loss->value(z, state->logits + b * last->stride, y, last->units, state->log_sum[b]);
+        right += largest(z, last->units) == largest(y, last->units);
+    }
+    if (correct) {
+        *correct = right;
+    }
+    return sum / (double)batch->n;
+}
+
+/* ---- backward ---- */
+
+/* delta(L)[b][k] = dC/da(L)[b][k] / n: the mean's 1/n goes in here, once. */
+static void output_delta(const nn_net *net, nn_state *state, const nn_batch *batch)
+{
+    const nn_loss_row *loss = nn_loss_get(net->config.loss);
+    const layer_state *last = &state->layers[state->n_layers - 1];
+    const nn_real share = 1 / (nn_real)batch->n;
+    for (size_t b = 0; b < batch->n; b++) {
+        const nn_real *y = target_row(state, batch, b);
+        size_t row = b * last->stride;
+        for (size_t k = 0; k < last->units; k++) {
+            last->delta[row + k] =
+                loss->delta(last->z[row + k], y[k], last->slope[row + k]) * share;
+        }
+    }
+}
+
+void nn_backward(const nn_net *net, nn_state *state, const nn_batch *batch)
+{
+    output_delta(net, state, batch);
+    for (size_t l = state->n_layers; l-- > 0;) {
+        const nn_shape *shape = &net->shapes[l];
+        const layer_state *layer = &state->layers[l];
+        const layer_state *below = l > 0 ? &state->layers[l - 1] : &state->input;
+        net->kernels->gradient(state->gradients + shape->weights, state->gradients + shape->biases,
+                               below->z, below->stride, layer->delta, layer->stride, state->n,
+                               shape->inputs);
+        if (l > 0) {
+            net->kernels->backward(below->delta, below->stride, below->slope, layer->delta,
+                                   layer->stride, net->params + shape->weights, state->n,
+                                   shape->inputs, shape->units);
+        }
+    }
+}

@@ -1,0 +1,35 @@
+/* Chooses the kernels that this processor runs best. */
+#include "kernels.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    const nn_kernels *kernels;
+    bool (*supported)(void);
+} candidate;
+
+static bool always(void)
+{
+    return true;
+}
+
+/* Best first. */
+static const candidate candidates[] = {
+    {&nn_kernels_ref, always},
+};
+
+nn_status nn_kernels_choose(const nn_kernels **out)
+{
+    const char *wanted = getenv("NN_KERNEL");
+    bool any = !wanted || !*wanted;
+    for (size_t c = 0; c < sizeof candidates / sizeof *candidates; c++) {
+        const nn_kernels *kernels = candidates[c].kernels;
+        if ((any || strcmp(kernels->name, wanted) == 0) && candidates[c].supported()) {
+            *out = kernels;
+            return NN_OK;
+        }
+    }
+    return nn_fail(NN_ERR_ARGUMENT, "NN_KERNEL is '%s', which this processor or build has not",
+                   wanted);
+}

@@ -1,0 +1,60 @@
+/*
+ * The kernel table: all arithmetic that takes time.
+ *
+ * THE CONTRACT. Every sum of products is one chain of fused multiply-adds, in rising order of the
+ * summation index, starting at +0; what is not a product is added after the chain. Vector lanes
+ * run over independent outputs, never along a sum. So a wider vector, another compiler, another
+ * order of the loops or more threads give the same bits, and ref.c, which is the contract in
+ * plain C, agrees with every other kernel bit for bit.
+ *
+ * A product with an exact zero factor (the other factor finite) may be left out: it could change a
+ * sum only from -0 to +0, and no caller can tell the two apart, because the bias is added last and
+ * a velocity of -0 is flushed to +0.
+ *
+ * Shapes: a row of a layer's outputs is padded to `stride` values, a multiple of NN_LANES;
+ * weights are [inputs][stride], row i holding what leaves input i.
+ *   b sample of the batch   i input unit   o output unit   n samples
+ */
+#ifndef NN_KERNELS_H
+#define NN_KERNELS_H
+
+#include "../nnlib.h"
+
+typedef struct {
+    const char *name;
+
+    /* x[b][i] = pixels[index[b]][i] / 255; index NULL: sample b. The padding of x is 0. */
+    void (*load_pixels)(nn_real *x, size_t x_stride, const uint8_t *pixels, const uint32_t *index,
+                        size_t n, size_t inputs);
+
+    /* a[b][o] = (sum over i of x[b][i] w[i][o]) + bias[o] */
+    void (*forward)(nn_real *a, size_t stride, const nn_real *x, size_t x_stride, const nn_real *w,
+                    const nn_real *bias, size_t n, size_t inputs);
+
+    /* z = h(a) in place for `count` values; slope[] = h'(a) too, unless it is NULL */
+    void (*activate)(nn_activation activation, nn_real *z, nn_real *slope, size_t count);
+
+    /* z[b][] = softmax of a[b][0..units-1] in place, padding 0; log_sum[b] = ln sum exp a[b][] */
+    void (*softmax)(nn_real *z, size_t stride, double *log_sum, size_t n, size_t units);
+
+    /* delta_in[b][i] = (sum over o < units of w[i][o] delta[b][o]) slope[b][i]; padding stays 0 */
+    void (*backward)(nn_real *delta_in, size_t in_stride, const nn_real *slope,
+                     const nn_real *delta, size_t stride, const nn_real *w, size_t n,
+                     size_t inputs, size_t units);
+
+    /* gw[i][o] = sum over b of x[b][i] delta[b][o];  gb[o] = sum over b of delta[b][o] */
+    void (*gradient)(nn_real *gw, nn_real *gb, const nn_real *x, size_t x_stride,
+                     const nn_real *delta, size_t stride, size_t n, size_t inputs);
+
+    /* g = fma(l2, w, g);  v = fma(m, v, -(mu g)), 0 if |v| < NN_VELOCITY_FLOOR;  w = w + v */
+    void (*step)(nn_real *w, nn_real *v, const nn_real *g, size_t count, nn_real mu, nn_real m,
+                 nn_real l2);
+} nn_kernels;
+
+extern const nn_kernels nn_kernels_ref;
+
+/* Finds the best table for this processor, or the one that the environment variable NN_KERNEL
+ * names. NN_ERR_ARGUMENT: that one does not exist or cannot run here. */
+nn_status nn_kernels_choose(const nn_kernels **out);
+
+#endif

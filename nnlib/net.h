@@ -1,0 +1,34 @@
+/* How a network lies in memory; for the library's own files. */
+#ifndef NN_NET_H
+#define NN_NET_H
+
+#include "kernels/kernels.h"
+#include "real.h"
+
+/* One layer's place. Weights are kept as [inputs][stride], the transpose of W with its rows padded
+ * to vectors: a row holds what leaves one input, which is what forward, gradient and update walk
+ * along, and what can be skipped when that input is 0. */
+typedef struct {
+    size_t inputs, units;
+    size_t stride;  /* units, padded to NN_LANES */
+    size_t weights; /* offset of [inputs][stride] in a parameter block */
+    size_t biases;  /* offset of [stride] */
+} nn_shape;
+
+struct nn_net {
+    nn_config config; /* its layers point at the array below */
+    nn_layer layers[NN_MAX_LAYERS];
+    nn_shape shapes[NN_MAX_LAYERS];
+    size_t n_params;   /* without padding */
+    size_t block_size; /* with padding: numbers in params, gradients, velocities */
+    nn_real *params;   /* [block_size] */
+    const nn_kernels *kernels;
+};
+
+/* Returns the place of the k-th parameter (in a model file's order) in a block. */
+size_t nn_net_place(const nn_net *net, size_t k);
+
+/* The gradients of a state, in the layout of the parameters. */
+const nn_real *nn_state_gradients(const nn_state *state);
+
+#endif

@@ -1,0 +1,43 @@
+/* Gradient descent with momentum. */
+#include "net.h"
+
+struct nn_sgd {
+    nn_real *velocity; /* v, in the layout of the parameters */
+};
+
+nn_status nn_sgd_new(nn_sgd **out, const nn_net *net)
+{
+    nn_sgd *sgd = nn_alloc(sizeof *sgd);
+    if (sgd) {
+        sgd->velocity = nn_alloc_array(net->block_size, sizeof *sgd->velocity);
+    }
+    if (!sgd || !sgd->velocity) {
+        nn_sgd_free(sgd);
+        return nn_fail(NN_ERR_MEMORY, "out of memory for the velocities of %zu parameters",
+                       net->n_params);
+    }
+    *out = sgd;
+    return NN_OK;
+}
+
+void nn_sgd_free(nn_sgd *sgd)
+{
+    if (sgd) {
+        nn_free(sgd->velocity);
+        nn_free(sgd);
+    }
+}
+
+/* v <- m v - mu (g + l2 w);  w <- w + v;  biases without the l2 term. */
+void nn_sgd_step(nn_sgd *sgd, nn_net *net, const nn_state *state, const nn_sgd_options *options)
+{
+    const nn_real mu = (nn_real)options->learning_rate, m = (nn_real)options->momentum;
+    const nn_real *g = nn_state_gradients(state);
+    nn_real *w = net->params, *v = sgd->velocity;
+    for (size_t l = 0; l < net->config.n_layers; l++) {
+        const nn_shape *s = &net->shapes[l];
+        net->kernels->step(w + s->weights, v + s->weights, g + s->weights, s->inputs * s->stride,
+                           mu, m, (nn_real)options->l2);
+        net->kernels->step(w + s->biases, v + s->biases, g + s->biases, s->stride, mu, m, 0);
+    }
+}
