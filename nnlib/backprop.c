@@ -21,7 +21,8 @@ typedef struct {
 
 struct nn_state {
     size_t max_batch;
-    size_t n; /* samples of the last forward pass */
+    size_t n;          /* samples of the last forward pass */
+    bool masked_input; /* whether that pass had dropout on its inputs */
     size_t n_layers;
     layer_state input; /* z is x; no slope, no delta */
     layer_state layers[NN_MAX_LAYERS];
@@ -30,7 +31,9 @@ struct nn_state {
     nn_real *targets;   /* y: the same shape */
     double *log_sum;    /* [max_batch], ln sum exp a(L) of a softmax layer */
     nn_real *gradients; /* as net->params */
+    nn_real *scratch;   /* a layer's weights transposed, above the first */
     nn_real *block;     /* all of the above but log_sum */
+    uint32_t *rows;     /* [inputs + NN_LANES], the kernels' list of pixels in use */
 };
 
 /* ---- work space ---- */
@@ -78,7 +81,14 @@ static size_t place_arrays(nn_state *state, nn_real *block, const nn_net *net, b
     state->logits = take(block, &used, last);
     state->targets = take(block, &used, last);
     if (gradients) {
+        size_t scratch = 0;
+        for (size_t l = 1; l < config->n_layers; l++) {
+            const nn_shape *shape = &net->shapes[l];
+            size_t size = shape->units * nn_padded(shape->inputs);
+            scratch = size > scratch ? size : scratch;
+        }
         state->gradients = take(block, &used, net->block_size);
+        state->scratch = take(block, &used, scratch);
     }
     return used;
 }
@@ -93,7 +103,8 @@ nn_status nn_state_new(nn_state **out, const nn_net *net, size_t max_batch, bool
     state->n_layers = net->config.n_layers;
     state->block = nn_alloc_array(place_arrays(state, NULL, net, gradients), sizeof(nn_real));
     state->log_sum = nn_alloc_array(max_batch, sizeof *state->log_sum);
-    if (!state->block || !state->log_sum) {
+    state->rows = nn_alloc_array(net->config.inputs + NN_LANES, sizeof *state->rows);
+    if (!state->block || !state->log_sum || !state->rows) {
         nn_state_free(state);
         return nn_fail(NN_ERR_MEMORY, "out of memory for batches of %zu samples", max_batch);
     }
@@ -105,6 +116,7 @@ nn_status nn_state_new(nn_state **out, const nn_net *net, size_t max_batch, bool
 void nn_state_free(nn_state *state)
 {
     if (state) {
+        nn_free(state->rows);
         nn_free(state->log_sum);
         nn_free(state->block);
         nn_free(state);
@@ -165,13 +177,29 @@ static void apply_mask(nn_real *values, const nn_real *mask, size_t count)
 
 /* ---- forward ---- */
 
+static nn_pixel_batch pixel_batch(const nn_batch *batch)
+{
+    return (nn_pixel_batch){batch->data->pixels, batch->index, batch->n, batch->data->inputs};
+}
+
+/* Whether the first layer works on the bytes themselves. With dropout on the inputs they become
+ * numbers first. */
+static bool takes_bytes(const nn_state *state, const nn_batch *batch)
+{
+    return batch->data->pixels && !state->masked_input;
+}
+
+/* x = z(0) as numbers, where the first layer needs them */
 static void load_inputs(const nn_net *net, nn_state *state, const nn_batch *batch)
 {
     const nn_data *data = batch->data;
     nn_real *x = state->input.z;
+    if (takes_bytes(state, batch)) {
+        return;
+    }
     if (data->pixels) {
-        net->kernels->load_pixels(x, state->input.stride, data->pixels, batch->index, batch->n,
-                                  data->inputs);
+        const nn_pixel_batch pixels = pixel_batch(batch);
+        net->kernels->load_pixels(x, state->input.stride, &pixels);
         return;
     }
     for (size_t b = 0; b < batch->n; b++) {
@@ -181,16 +209,29 @@ static void load_inputs(const nn_net *net, nn_state *state, const nn_batch *batc
     }
 }
 
-/* a(l) and z(l) from z(l-1); with slopes when training. */
-static void forward_layer(const nn_net *net, nn_state *state, size_t l, bool training)
+/* a(l) = W(l) z(l-1) + b(l) */
+static void pre_activations(const nn_net *net, nn_state *state, const nn_batch *batch, size_t l)
 {
     const nn_shape *shape = &net->shapes[l];
-    const layer_state *below = l > 0 ? &state->layers[l - 1] : &state->input;
+    const nn_real *w = net->params + shape->weights, *bias = net->params + shape->biases;
+    layer_state *layer = &state->layers[l];
+    if (l == 0 && takes_bytes(state, batch)) {
+        const nn_pixel_batch pixels = pixel_batch(batch);
+        net->kernels->forward_pixels(layer->z, layer->stride, &pixels, w, bias, state->rows);
+    } else {
+        const layer_state *below = l > 0 ? &state->layers[l - 1] : &state->input;
+        net->kernels->forward(layer->z, layer->stride, below->z, below->stride, w, bias, batch->n,
+                              shape->inputs);
+    }
+}
+
+/* z(l) = h(a(l)), with slopes when training */
+static void forward_layer(const nn_net *net, nn_state *state, const nn_batch *batch, size_t l,
+                          bool training)
+{
     layer_state *layer = &state->layers[l];
     size_t count = state->n * layer->stride;
-    net->kernels->forward(layer->z, layer->stride, below->z, below->stride,
-                          net->params + shape->weights, net->params + shape->biases, state->n,
-                          shape->inputs);
+    pre_activations(net, state, batch, l);
     if (l + 1 == state->n_layers) {
         memcpy(state->logits, layer->z, count * sizeof *layer->z);
     }
@@ -205,18 +246,20 @@ static void forward_layer(const nn_net *net, nn_state *state, size_t l, bool tra
 void nn_forward(const nn_net *net, nn_state *state, const nn_batch *batch)
 {
     state->n = batch->n;
+    state->masked_input = false;
     load_inputs(net, state, batch);
     for (size_t l = 0; l < state->n_layers; l++) {
-        forward_layer(net, state, l, false);
+        forward_layer(net, state, batch, l, false);
     }
 }
 
 void nn_forward_train(const nn_net *net, nn_state *state, const nn_batch *batch, nn_mask mask,
                       nn_rng *rng)
 {
-    state->n = batch->n;
-    load_inputs(net, state, batch);
     layer_state *input = &state->input;
+    state->n = batch->n;
+    state->masked_input = input->mask != NULL;
+    load_inputs(net, state, batch);
     if (input->mask) {
         if (rng) {
             fill_masks(input, batch->n, net->config.input_dropout, mask, rng);
@@ -225,7 +268,7 @@ void nn_forward_train(const nn_net *net, nn_state *state, const nn_batch *batch,
     }
     for (size_t l = 0; l < state->n_layers; l++) {
         layer_state *layer = &state->layers[l];
-        forward_layer(net, state, l, true);
+        forward_layer(net, state, batch, l, true);
         if (layer->mask) {
             if (rng) {
                 fill_masks(layer, batch->n, net->layers[l].dropout, mask, rng);
@@ -272,6 +315,19 @@ static size_t largest(const nn_real *values, size_t n)
     return best;
 }
 
+/* Whether z[k] is the largest of z[n], the first of equals. */
+static bool is_largest(const nn_real *z, size_t n, size_t k)
+{
+    size_t beaten = 0;
+    for (size_t c = 0; c < k; c++) {
+        beaten += z[c] >= z[k];
+    }
+    for (size_t c = k + 1; c < n; c++) {
+        beaten += z[c] > z[k];
+    }
+    return beaten == 0;
+}
+
 double nn_batch_loss(const nn_net *net, nn_state *state, const nn_batch *batch, size_t *correct)
 {
     const nn_loss_row *loss = nn_loss_get(net->config.loss);
@@ -282,7 +338,7 @@ double nn_batch_loss(const nn_net *net, nn_state *state, const nn_batch *batch, 
         const nn_real *y = target_row(state, batch, b);
         const nn_real *z = last->z + b * last->stride;
         sum += loss->value(z, state->logits + b * last->stride, y, last->units, state->log_sum[b]);
-        right += largest(z, last->units) == largest(y, last->units);
+        right += is_largest(z, last->units, largest(y, last->units));
     }
     if (correct) {
         *correct = right;
@@ -292,36 +348,86 @@ double nn_batch_loss(const nn_net *net, nn_state *state, const nn_batch *batch, 
 
 /* ---- backward ---- */
 
-/* delta(L)[b][k] = dC/da(L)[b][k] / n: the mean's 1/n goes in here, once. */
+/* delta(L) = dC/da(L) / n: the mean's 1/n goes in here, once. */
 static void output_delta(const nn_net *net, nn_state *state, const nn_batch *batch)
 {
     const nn_loss_row *loss = nn_loss_get(net->config.loss);
     const layer_state *last = &state->layers[state->n_layers - 1];
     const nn_real share = 1 / (nn_real)batch->n;
     for (size_t b = 0; b < batch->n; b++) {
-        const nn_real *y = target_row(state, batch, b);
         size_t row = b * last->stride;
-        for (size_t k = 0; k < last->units; k++) {
-            last->delta[row + k] =
-                loss->delta(last->z[row + k], y[k], last->slope[row + k]) * share;
-        }
+        loss->delta(last->delta + row, last->z + row, target_row(state, batch, b),
+                    last->slope + row, last->units, share);
     }
+}
+
+/* delta(l-1) = (W(l)^T delta(l)) * h'(a(l-1)) * mask(l-1) */
+static void hidden_delta(const nn_net *net, nn_state *state, size_t l)
+{
+    const nn_shape *shape = &net->shapes[l];
+    const layer_state *layer = &state->layers[l];
+    layer_state *below = &state->layers[l - 1];
+    net->kernels->backward(below->delta, below->stride, below->slope, layer->delta, layer->stride,
+                           net->params + shape->weights, state->n, shape->inputs, shape->units,
+                           state->scratch);
+}
+
+/* dC/dW(l) = sum over b of delta(l) z(l-1)^T */
+static void weight_gradient(const nn_net *net, nn_state *state, const nn_batch *batch, size_t l)
+{
+    const layer_state *layer = &state->layers[l];
+    nn_real *gw = state->gradients + net->shapes[l].weights;
+    if (l == 0 && takes_bytes(state, batch)) {
+        const nn_pixel_batch pixels = pixel_batch(batch);
+        net->kernels->gradient_pixels(gw, &pixels, layer->delta, layer->stride, state->rows);
+    } else {
+        const layer_state *below = l > 0 ? &state->layers[l - 1] : &state->input;
+        net->kernels->gradient(gw, below->z, below->stride, layer->delta, layer->stride, state->n,
+                               net->shapes[l].inputs);
+    }
+}
+
+/* dC/db(l) = sum over b of delta(l) */
+static void bias_gradient(const nn_net *net, nn_state *state, size_t l)
+{
+    const layer_state *layer = &state->layers[l];
+    net->kernels->gradient_bias(state->gradients + net->shapes[l].biases, layer->delta,
+                                layer->stride, state->n);
 }
 
 void nn_backward(const nn_net *net, nn_state *state, const nn_batch *batch)
 {
     output_delta(net, state, batch);
     for (size_t l = state->n_layers; l-- > 0;) {
-        const nn_shape *shape = &net->shapes[l];
-        const layer_state *layer = &state->layers[l];
-        const layer_state *below = l > 0 ? &state->layers[l - 1] : &state->input;
-        net->kernels->gradient(state->gradients + shape->weights, state->gradients + shape->biases,
-                               below->z, below->stride, layer->delta, layer->stride, state->n,
-                               shape->inputs);
         if (l > 0) {
-            net->kernels->backward(below->delta, below->stride, below->slope, layer->delta,
-                                   layer->stride, net->params + shape->weights, state->n,
-                                   shape->inputs, shape->units);
+            hidden_delta(net, state, l);
         }
+        weight_gradient(net, state, batch, l);
+        bias_gradient(net, state, l);
+    }
+}
+
+void nn_backward_and_step(nn_net *net, nn_state *state, const nn_batch *batch, nn_sgd *sgd,
+                          const nn_sgd_options *options)
+{
+    const nn_step weights = nn_step_of(options, true), biases = nn_step_of(options, false);
+    nn_real *w = net->params, *v = nn_sgd_velocity(sgd), *g = state->gradients;
+    output_delta(net, state, batch);
+    for (size_t l = state->n_layers; l-- > 0;) {
+        const nn_shape *s = &net->shapes[l];
+        if (l > 0) {
+            hidden_delta(net, state, l);
+        }
+        if (l == 0 && takes_bytes(state, batch)) {
+            const nn_pixel_batch pixels = pixel_batch(batch);
+            net->kernels->learn_pixels(w + s->weights, v + s->weights, g + s->weights, &pixels,
+                                       state->layers[0].delta, s->stride, &weights, state->rows);
+        } else {
+            weight_gradient(net, state, batch, l);
+            net->kernels->step(w + s->weights, v + s->weights, g + s->weights,
+                               s->inputs * s->stride, &weights);
+        }
+        bias_gradient(net, state, l);
+        net->kernels->step(w + s->biases, v + s->biases, g + s->biases, s->stride, &biases);
     }
 }

@@ -227,7 +227,7 @@ static nn_status check_target(const nn_writer *writer, mode_t *mode)
         return status;
     }
     /* A rename does not ask whether the file that it replaces is write-protected. */
-    if (faccessat(AT_FDCWD, writer->path, W_OK, 0) != 0) {
+    if (faccessat(AT_FDCWD, writer->path, W_OK, AT_EACCESS) != 0) {
         return fail_errno("write", writer->path, errno);
     }
     *mode &= info.st_mode;
@@ -236,19 +236,19 @@ static nn_status check_target(const nn_writer *writer, mode_t *mode)
 
 static nn_status create_temporary(nn_writer *writer, mode_t mode)
 {
-    char name[TEMPORARY_SIZE];
-    for (int k = 0; k < MAX_TEMPORARIES && writer->fd < 0; k++) {
-        (void)snprintf(name, sizeof name, ".nnlib-%ld-%d.tmp", (long)getpid(), k);
+    char *name = writer->temporary;
+    for (int k = 0; k < MAX_TEMPORARIES; k++) {
+        (void)snprintf(name, TEMPORARY_SIZE, ".nnlib-%ld-%d.tmp", (long)getpid(), k);
         writer->fd = open_retrying(writer->folder, name, O_WRONLY | O_CREAT | O_EXCL, mode);
-        if (writer->fd < 0 && errno != EEXIST) {
+        if (writer->fd >= 0) {
+            return NN_OK;
+        }
+        if (errno != EEXIST) {
             break;
         }
     }
-    if (writer->fd < 0) {
-        return fail_errno("create a file beside", writer->path, errno);
-    }
-    memcpy(writer->temporary, name, sizeof name);
-    return NN_OK;
+    name[0] = '\0'; /* it is not ours to remove */
+    return fail_errno("create a file beside", writer->path, errno);
 }
 
 nn_status nn_writer_open(nn_writer **out, const char *path)

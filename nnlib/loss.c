@@ -11,9 +11,8 @@ static double cross_entropy_value(const nn_real *z, const nn_real *a, const nn_r
     (void)z;
     double loss = 0;
     for (size_t k = 0; k < units; k++) {
-        if (y[k] != 0) {
-            loss += (double)y[k] * (log_sum - (double)a[k]);
-        }
+        double one = (double)y[k] * (log_sum - (double)a[k]);
+        loss += y[k] != 0 ? one : 0; /* 0 ln z is 0 even where ln z is not finite */
     }
     return loss;
 }
@@ -24,10 +23,13 @@ static bool goes_with_softmax(nn_activation activation)
 }
 
 /* dC/da = z - y: the logarithm cancels the slope of softmax and of the sigmoid. */
-static nn_real cross_entropy_delta(nn_real z, nn_real y, nn_real slope)
+static void cross_entropy_delta(nn_real *delta, const nn_real *z, const nn_real *y,
+                                const nn_real *slope, size_t units, nn_real share)
 {
     (void)slope;
-    return z - y;
+    for (size_t k = 0; k < units; k++) {
+        delta[k] = (z[k] - y[k]) * share;
+    }
 }
 
 /* -[y ln z + (1-y) ln(1-z)] with z = sigmoid(a) is max(a, 0) - a y + ln(1 + exp -|a|). */
@@ -64,9 +66,13 @@ static double squared_error_value(const nn_real *z, const nn_real *a, const nn_r
     return loss;
 }
 
-static nn_real squared_error_delta(nn_real z, nn_real y, nn_real slope)
+/* dC/da = (z - y) h'(a) */
+static void squared_error_delta(nn_real *delta, const nn_real *z, const nn_real *y,
+                                const nn_real *slope, size_t units, nn_real share)
 {
-    return (z - y) * slope;
+    for (size_t k = 0; k < units; k++) {
+        delta[k] = (z[k] - y[k]) * slope[k] * share;
+    }
 }
 
 static bool goes_with_units(nn_activation activation)

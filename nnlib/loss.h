@@ -1,8 +1,8 @@
 /*
  * Loss functions: one row in the table, one pair of functions.
  *
- * value(z, a, y) is a sample's loss; delta(z, y, slope) is dC/da for one output unit, given its
- * output z, its target y and the slope h'(a).
+ * value(z, a, y) is a sample's loss; delta is dC/da for its output units, given their outputs z,
+ * targets y and slopes h'(a).
  */
 #ifndef NN_LOSS_H
 #define NN_LOSS_H
@@ -15,7 +15,9 @@ typedef struct {
      * a[units] the pre-activations; log_sum is ln sum exp a for a softmax layer. */
     double (*value)(const nn_real *z, const nn_real *a, const nn_real *y, size_t units,
                     double log_sum);
-    nn_real (*delta)(nn_real z, nn_real y, nn_real slope);
+    /* delta[units] = share dC/da; share is 1/n for the mean over n samples. */
+    void (*delta)(nn_real *delta, const nn_real *z, const nn_real *y, const nn_real *slope,
+                  size_t units, nn_real share);
     /* Which activations of the last layer it goes with. */
     bool (*goes_with)(nn_activation activation);
 } nn_loss_row;

@@ -31,4 +31,18 @@ size_t nn_net_place(const nn_net *net, size_t k);
 /* The gradients of a state, in the layout of the parameters. */
 const nn_real *nn_state_gradients(const nn_state *state);
 
+/* The velocities, in the layout of the parameters. */
+nn_real *nn_sgd_velocity(nn_sgd *sgd);
+
+static inline nn_step nn_step_of(const nn_sgd_options *options, bool weights)
+{
+    return (nn_step){(nn_real)options->learning_rate, (nn_real)options->momentum,
+                     weights ? (nn_real)options->l2 : 0};
+}
+
+/* nn_backward and nn_sgd_step in one, with the same result: each layer moves as soon as its deltas
+ * have been passed on, while its inputs are still at hand. */
+void nn_backward_and_step(nn_net *net, nn_state *state, const nn_batch *batch, nn_sgd *sgd,
+                          const nn_sgd_options *options);
+
 #endif

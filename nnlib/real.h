@@ -24,21 +24,22 @@ static inline size_t nn_padded(size_t units)
     return (units + NN_LANES - 1) / NN_LANES * NN_LANES;
 }
 
-/* ln x for finite x > 0, to about 1e-16: x = m 2^e with m around 1, and
- * ln m = 2 artanh s = 2 (s + s^3/3 + s^5/5 + ...) with s = (m-1) / (m+1). */
+/* ln x for finite x > 0 (not subnormal), to about 1e-16: x = m 2^e with m from sqrt(1/2) to sqrt(2),
+ * and ln m = 2 artanh s = 2 (s + s^3/3 + s^5/5 + ...) with s = (m-1) / (m+1). */
 static inline double nn_log(double x)
 {
-    int e;
-    double m = frexp(x, &e); /* exact */
-    if (m < 0.70710678118654752) {
-        m *= 2.0;
-        e--;
-    }
-    double s = (m - 1.0) / (m + 1.0), s2 = s * s, sum = 0.0;
+    const uint64_t root_half = 0x3fe6a09e667f3bcd, bias = (uint64_t)1024 << 52;
+    uint64_t bits;
+    double m, sum = 0.0;
+    memcpy(&bits, &x, sizeof bits);
+    uint64_t biased = (bits - root_half + bias) >> 52; /* e + 1024 */
+    bits -= (biased - 1024) << 52;
+    memcpy(&m, &bits, sizeof m);
+    double s = (m - 1.0) / (m + 1.0), s2 = s * s;
     for (int k = 21; k >= 1; k -= 2) {
         sum = sum * s2 + 1.0 / k;
     }
-    return 2.0 * s * sum + e * 0.69314718055994531;
+    return 2.0 * s * sum + ((double)(int32_t)biased - 1024.0) * 0.69314718055994531;
 }
 
 #ifdef NN_DOUBLE

@@ -28,16 +28,21 @@ void nn_sgd_free(nn_sgd *sgd)
     }
 }
 
+nn_real *nn_sgd_velocity(nn_sgd *sgd)
+{
+    return sgd->velocity;
+}
+
 /* v <- m v - mu (g + l2 w);  w <- w + v;  biases without the l2 term. */
 void nn_sgd_step(nn_sgd *sgd, nn_net *net, const nn_state *state, const nn_sgd_options *options)
 {
-    const nn_real mu = (nn_real)options->learning_rate, m = (nn_real)options->momentum;
+    const nn_step weights = nn_step_of(options, true), biases = nn_step_of(options, false);
     const nn_real *g = nn_state_gradients(state);
     nn_real *w = net->params, *v = sgd->velocity;
     for (size_t l = 0; l < net->config.n_layers; l++) {
         const nn_shape *s = &net->shapes[l];
         net->kernels->step(w + s->weights, v + s->weights, g + s->weights, s->inputs * s->stride,
-                           mu, m, (nn_real)options->l2);
-        net->kernels->step(w + s->biases, v + s->biases, g + s->biases, s->stride, mu, m, 0);
+                           &weights);
+        net->kernels->step(w + s->biases, v + s->biases, g + s->biases, s->stride, &biases);
     }
 }

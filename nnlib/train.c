@@ -137,8 +137,7 @@ static nn_status train_batch(trainer *t, const nn_batch *batch, nn_epoch *epoch,
     if (!isfinite(loss)) {
         return diverged(epoch->epoch, loss);
     }
-    nn_backward(t->net, t->state, batch);
-    nn_sgd_step(t->sgd, t->net, t->state, &step);
+    nn_backward_and_step(t->net, t->state, batch, t->sgd, &step);
     if (epoch->epoch == 1 && epoch->images == 0) {
         t->first_loss = loss;
     }

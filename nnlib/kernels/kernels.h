@@ -18,40 +18,72 @@
 #ifndef NN_KERNELS_H
 #define NN_KERNELS_H
 
-#include "../nnlib.h"
+#include "../real.h"
+
+/* The samples of a batch as bytes: sample b is pixels + index[b] * inputs, or + b * inputs if index
+ * is NULL; the network sees x[b][i] = byte / 255. */
+typedef struct {
+    const uint8_t *pixels;
+    const uint32_t *index;
+    size_t n, inputs;
+} nn_pixel_batch;
+
+typedef struct {
+    nn_real learning_rate, momentum, l2; /* mu, m, l2 */
+} nn_step;
 
 typedef struct {
     const char *name;
 
-    /* x[b][i] = pixels[index[b]][i] / 255; index NULL: sample b. The padding of x is 0. */
-    void (*load_pixels)(nn_real *x, size_t x_stride, const uint8_t *pixels, const uint32_t *index,
-                        size_t n, size_t inputs);
+    /* x[b][i] as above; the padding of x stays as it is. */
+    void (*load_pixels)(nn_real *x, size_t x_stride, const nn_pixel_batch *batch);
 
     /* a[b][o] = (sum over i of x[b][i] w[i][o]) + bias[o] */
     void (*forward)(nn_real *a, size_t stride, const nn_real *x, size_t x_stride, const nn_real *w,
                     const nn_real *bias, size_t n, size_t inputs);
 
+    /* The same from bytes. rows[inputs + NN_LANES] is work space. */
+    void (*forward_pixels)(nn_real *a, size_t stride, const nn_pixel_batch *batch,
+                           const nn_real *w, const nn_real *bias, uint32_t *rows);
+
     /* z = h(a) in place for `count` values; slope[] = h'(a) too, unless it is NULL */
     void (*activate)(nn_activation activation, nn_real *z, nn_real *slope, size_t count);
 
-    /* z[b][] = softmax of a[b][0..units-1] in place, padding 0; log_sum[b] = ln sum exp a[b][] */
+    /* z[b][] = softmax of a[b][0..units-1] in place, padding 0; log_sum[b] = ln sum exp a[b][].
+     * The sum over k: one partial sum for each k mod NN_LANES, in rising order of k; then the upper
+     * half of the partial sums is added to the lower half until one is left. */
     void (*softmax)(nn_real *z, size_t stride, double *log_sum, size_t n, size_t units);
 
-    /* delta_in[b][i] = (sum over o < units of w[i][o] delta[b][o]) slope[b][i]; padding stays 0 */
+    /* delta_in[b][i] = (sum over o < units of w[i][o] delta[b][o]) slope[b][i]; padding stays 0.
+     * scratch[units * in_stride] is work space. */
     void (*backward)(nn_real *delta_in, size_t in_stride, const nn_real *slope,
                      const nn_real *delta, size_t stride, const nn_real *w, size_t n,
-                     size_t inputs, size_t units);
+                     size_t inputs, size_t units, nn_real *scratch);
 
-    /* gw[i][o] = sum over b of x[b][i] delta[b][o];  gb[o] = sum over b of delta[b][o] */
-    void (*gradient)(nn_real *gw, nn_real *gb, const nn_real *x, size_t x_stride,
-                     const nn_real *delta, size_t stride, size_t n, size_t inputs);
+    /* gw[i][o] = sum over b of x[b][i] delta[b][o] */
+    void (*gradient)(nn_real *gw, const nn_real *x, size_t x_stride, const nn_real *delta,
+                     size_t stride, size_t n, size_t inputs);
 
-    /* g = fma(l2, w, g);  v = fma(m, v, -(mu g)), 0 if |v| < NN_VELOCITY_FLOOR;  w = w + v */
-    void (*step)(nn_real *w, nn_real *v, const nn_real *g, size_t count, nn_real mu, nn_real m,
-                 nn_real l2);
+    /* The same from bytes; rows as above. */
+    void (*gradient_pixels)(nn_real *gw, const nn_pixel_batch *batch, const nn_real *delta,
+                            size_t stride, uint32_t *rows);
+
+    /* gb[o] = sum over b of delta[b][o] */
+    void (*gradient_bias)(nn_real *gb, const nn_real *delta, size_t stride, size_t n);
+
+    /* g = fma(l2, w, g);  v = fma(m, v, -(mu g)), +0 if |v| < NN_VELOCITY_FLOOR;  w = w + v */
+    void (*step)(nn_real *w, nn_real *v, const nn_real *g, size_t count, const nn_step *step);
+
+    /* gradient_pixels and step in one; g[inputs][stride] is work space. */
+    void (*learn_pixels)(nn_real *w, nn_real *v, nn_real *g, const nn_pixel_batch *batch,
+                         const nn_real *delta, size_t stride, const nn_step *step,
+                         uint32_t *rows);
 } nn_kernels;
 
 extern const nn_kernels nn_kernels_ref;
+extern const nn_kernels nn_kernels_avx2;
+extern const nn_kernels nn_kernels_avx512;
+extern const nn_kernels nn_kernels_neon;
 
 /* Finds the best table for this processor, or the one that the environment variable NN_KERNEL
  * names. NN_ERR_ARGUMENT: that one does not exist or cannot run here. */

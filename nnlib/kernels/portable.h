@@ -9,35 +9,68 @@
 #include "../act.h"
 #include "kernels.h"
 
-static void portable_load_pixels(nn_real *x, size_t x_stride, const uint8_t *pixels,
-                                 const uint32_t *index, size_t n, size_t inputs)
+/* byte / 255, correctly rounded: the 256 values that a pixel can have. */
+#define BYTE_1(p) (nn_real)(p) / 255
+#define BYTE_4(p) BYTE_1(p), BYTE_1((p) + 1), BYTE_1((p) + 2), BYTE_1((p) + 3)
+#define BYTE_16(p) BYTE_4(p), BYTE_4((p) + 4), BYTE_4((p) + 8), BYTE_4((p) + 12)
+#define BYTE_64(p) BYTE_16(p), BYTE_16((p) + 16), BYTE_16((p) + 32), BYTE_16((p) + 48)
+static const nn_real byte_value[256] = {BYTE_64(0), BYTE_64(64), BYTE_64(128), BYTE_64(192)};
+
+static inline const uint8_t *sample_pixels(const nn_pixel_batch *batch, size_t b)
 {
-    for (size_t b = 0; b < n; b++) {
-        const uint8_t *from = pixels + (index ? index[b] : b) * inputs;
-        nn_real *to = x + b * x_stride;
-        for (size_t i = 0; i < inputs; i++) {
-            to[i] = (nn_real)from[i] / 255;
+    return batch->pixels + (batch->index ? batch->index[b] : b) * batch->inputs;
+}
+
+static void portable_load_pixels(nn_real *x, size_t x_stride, const nn_pixel_batch *batch)
+{
+    for (size_t b = 0; b < batch->n; b++) {
+        const uint8_t *pixels = sample_pixels(batch, b);
+        for (size_t i = 0; i < batch->inputs; i++) {
+            x[b * x_stride + i] = byte_value[pixels[i]];
         }
+    }
+}
+
+/* sum[o] += value w[o] for a row of weights. */
+static inline void add_row(nn_real *sum, nn_real value, const nn_real *w, size_t stride)
+{
+    for (size_t o = 0; o < stride; o++) {
+        sum[o] = nn_fma(value, w[o], sum[o]);
+    }
+}
+
+static inline void add_bias(nn_real *sum, const nn_real *bias, size_t stride)
+{
+    for (size_t o = 0; o < stride; o++) {
+        sum[o] += bias[o];
     }
 }
 
 static void portable_forward(nn_real *a, size_t stride, const nn_real *x, size_t x_stride,
                              const nn_real *w, const nn_real *bias, size_t n, size_t inputs)
 {
+    memset(a, 0, n * stride * sizeof *a);
     for (size_t b = 0; b < n; b++) {
-        nn_real *sum = a + b * stride;
-        memset(sum, 0, stride * sizeof *sum);
         for (size_t i = 0; i < inputs; i++) {
-            nn_real value = x[b * x_stride + i];
-            if (value != 0) {
-                for (size_t o = 0; o < stride; o++) {
-                    sum[o] = nn_fma(value, w[i * stride + o], sum[o]);
-                }
+            add_row(a + b * stride, x[b * x_stride + i], w + i * stride, stride);
+        }
+        add_bias(a + b * stride, bias, stride);
+    }
+}
+
+static void portable_forward_pixels(nn_real *a, size_t stride, const nn_pixel_batch *batch,
+                                    const nn_real *w, const nn_real *bias, uint32_t *rows)
+{
+    (void)rows;
+    memset(a, 0, batch->n * stride * sizeof *a);
+    for (size_t b = 0; b < batch->n; b++) {
+        const uint8_t *pixels = sample_pixels(batch, b);
+        for (size_t i = 0; i < batch->inputs; i++) {
+            if (pixels[i] != 0) {
+                add_row(a + b * stride, byte_value[pixels[i]], w + i * stride, stride);
             }
         }
-        for (size_t o = 0; o < stride; o++) {
-            sum[o] += bias[o];
-        }
+        add_bias(a + b * stride, bias, stride);
     }
 }
 
@@ -63,33 +96,52 @@ static void portable_activate(nn_activation activation, nn_real *z, nn_real *slo
     table[activation](z, slope, count);
 }
 
-/* The largest value is taken off first, so that exp cannot overflow; it cancels in the quotient. */
+/* z[k] = exp(a[k] - largest) for k < units, else 0; returns their sum in the contract's order. */
+static inline nn_real exponentials(nn_real *z, size_t stride, size_t units, nn_real largest)
+{
+    nn_real partial[NN_LANES] = {0};
+    for (size_t k = 0; k < stride; k++) {
+        z[k] = nn_exp(z[k] - largest);
+    }
+    for (size_t k = units; k < stride; k++) {
+        z[k] = 0;
+    }
+    for (size_t k = 0; k < stride; k += NN_LANES) {
+        for (size_t lane = 0; lane < NN_LANES; lane++) {
+            partial[lane] += z[k + lane];
+        }
+    }
+    for (size_t half = NN_LANES / 2; half > 0; half /= 2) {
+        for (size_t lane = 0; lane < half; lane++) {
+            partial[lane] += partial[lane + half];
+        }
+    }
+    return partial[0];
+}
+
+/* The largest value is taken off first, so that exp cannot overflow; it cancels in the quotient.
+ * sum - sum is 0, but NaN where the sum is not finite: nn_log takes only finite numbers. */
 static void portable_softmax(nn_real *z, size_t stride, double *log_sum, size_t n, size_t units)
 {
     for (size_t b = 0; b < n; b++) {
         nn_real *row = z + b * stride;
-        nn_real largest = row[0], sum = 0;
+        nn_real largest = row[0];
         for (size_t k = 1; k < units; k++) {
             largest = row[k] > largest ? row[k] : largest;
         }
+        nn_real sum = exponentials(row, stride, units, largest);
         for (size_t k = 0; k < stride; k++) {
-            row[k] = nn_exp(row[k] - largest);
-        }
-        for (size_t k = 0; k < units; k++) {
-            sum += row[k];
-        }
-        for (size_t k = 0; k < units; k++) {
             row[k] /= sum;
         }
-        memset(row + units, 0, (stride - units) * sizeof *row);
-        log_sum[b] = (double)largest + (sum > 0 ? nn_log((double)sum) : (double)sum);
+        log_sum[b] = (double)largest + nn_log((double)sum) + (double)(sum - sum);
     }
 }
 
 static void portable_backward(nn_real *delta_in, size_t in_stride, const nn_real *slope,
                               const nn_real *delta, size_t stride, const nn_real *w, size_t n,
-                              size_t inputs, size_t units)
+                              size_t inputs, size_t units, nn_real *scratch)
 {
+    (void)scratch;
     for (size_t b = 0; b < n; b++) {
         for (size_t i = 0; i < inputs; i++) {
             nn_real sum = 0;
@@ -101,30 +153,44 @@ static void portable_backward(nn_real *delta_in, size_t in_stride, const nn_real
     }
 }
 
-static void portable_gradient(nn_real *gw, nn_real *gb, const nn_real *x, size_t x_stride,
-                              const nn_real *delta, size_t stride, size_t n, size_t inputs)
+static void portable_gradient(nn_real *gw, const nn_real *x, size_t x_stride, const nn_real *delta,
+                              size_t stride, size_t n, size_t inputs)
 {
     memset(gw, 0, inputs * stride * sizeof *gw);
-    memset(gb, 0, stride * sizeof *gb);
     for (size_t b = 0; b < n; b++) {
-        const nn_real *d = delta + b * stride;
         for (size_t i = 0; i < inputs; i++) {
-            nn_real value = x[b * x_stride + i];
-            if (value != 0) {
-                for (size_t o = 0; o < stride; o++) {
-                    gw[i * stride + o] = nn_fma(value, d[o], gw[i * stride + o]);
-                }
-            }
-        }
-        for (size_t o = 0; o < stride; o++) {
-            gb[o] += d[o];
+            add_row(gw + i * stride, x[b * x_stride + i], delta + b * stride, stride);
         }
     }
 }
 
-static void portable_step(nn_real *w, nn_real *v, const nn_real *g, size_t count, nn_real mu,
-                          nn_real m, nn_real l2)
+static void portable_gradient_pixels(nn_real *gw, const nn_pixel_batch *batch,
+                                     const nn_real *delta, size_t stride, uint32_t *rows)
 {
+    (void)rows;
+    memset(gw, 0, batch->inputs * stride * sizeof *gw);
+    for (size_t b = 0; b < batch->n; b++) {
+        const uint8_t *pixels = sample_pixels(batch, b);
+        for (size_t i = 0; i < batch->inputs; i++) {
+            if (pixels[i] != 0) {
+                add_row(gw + i * stride, byte_value[pixels[i]], delta + b * stride, stride);
+            }
+        }
+    }
+}
+
+static void portable_gradient_bias(nn_real *gb, const nn_real *delta, size_t stride, size_t n)
+{
+    memset(gb, 0, stride * sizeof *gb);
+    for (size_t b = 0; b < n; b++) {
+        add_bias(gb, delta + b * stride, stride);
+    }
+}
+
+static void portable_step(nn_real *w, nn_real *v, const nn_real *g, size_t count,
+                          const nn_step *step)
+{
+    const nn_real mu = step->learning_rate, m = step->momentum, l2 = step->l2;
     const nn_real floor = (nn_real)NN_VELOCITY_FLOOR;
     for (size_t k = 0; k < count; k++) {
         nn_real slope = nn_fma(l2, w[k], g[k]);
@@ -133,6 +199,14 @@ static void portable_step(nn_real *w, nn_real *v, const nn_real *g, size_t count
         v[k] = velocity;
         w[k] += velocity;
     }
+}
+
+static void portable_learn_pixels(nn_real *w, nn_real *v, nn_real *g, const nn_pixel_batch *batch,
+                                  const nn_real *delta, size_t stride, const nn_step *step,
+                                  uint32_t *rows)
+{
+    portable_gradient_pixels(g, batch, delta, stride, rows);
+    portable_step(w, v, g, batch->inputs * stride, step);
 }
 
 #endif
