@@ -33,7 +33,7 @@ struct nn_state {
     nn_real *gradients; /* as net->params */
     nn_real *scratch;   /* a layer's weights transposed, above the first */
     nn_real *block;     /* all of the above but log_sum */
-    uint32_t *rows;     /* [inputs + NN_LANES], the kernels' list of pixels in use */
+    uint32_t *rows;     /* [2 (inputs + NN_LANES)], the kernels' lists of pixels */
 };
 
 /* ---- work space ---- */
@@ -103,7 +103,7 @@ nn_status nn_state_new(nn_state **out, const nn_net *net, size_t max_batch, bool
     state->n_layers = net->config.n_layers;
     state->block = nn_alloc_array(place_arrays(state, NULL, net, gradients), sizeof(nn_real));
     state->log_sum = nn_alloc_array(max_batch, sizeof *state->log_sum);
-    state->rows = nn_alloc_array(net->config.inputs + NN_LANES, sizeof *state->rows);
+    state->rows = nn_alloc_array(2 * (net->config.inputs + NN_LANES), sizeof *state->rows);
     if (!state->block || !state->log_sum || !state->rows) {
         nn_state_free(state);
         return nn_fail(NN_ERR_MEMORY, "out of memory for batches of %zu samples", max_batch);

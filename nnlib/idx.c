@@ -204,7 +204,7 @@ static nn_status fail_inflate(const struct source *source, int result)
             "'%s' is damaged: its gzip trailer says %" PRIu32 " bytes, unpacking gives %lu", path,
             last_trailer_field(source), (unsigned long)source->z.total_out & 0xffffffffUL);
     }
-    return nn_fail(NN_ERR_DATA, "'%s' is damaged at byte %" PRIu64 " of %" PRIu64 ": %s", path,
+    return nn_fail(NN_ERR_DATA, "'%s' is damaged near byte %" PRIu64 " of %" PRIu64 ": %s", path,
                    source->packed - source->z.avail_in, source->reader->size, why);
 }
 

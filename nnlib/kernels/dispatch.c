@@ -14,8 +14,28 @@ static bool always(void)
     return true;
 }
 
+#ifdef NN_HAVE_X86
+static bool has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+
+static bool has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+#endif
+
 /* Best first. */
 static const candidate candidates[] = {
+#ifdef NN_HAVE_X86
+    {&nn_kernels_avx512, has_avx512},
+    {&nn_kernels_avx2, has_avx2},
+#endif
+#ifdef NN_HAVE_NEON
+    {&nn_kernels_neon, always},
+#endif
     {&nn_kernels_ref, always},
 };
 

@@ -42,7 +42,7 @@ typedef struct {
     void (*forward)(nn_real *a, size_t stride, const nn_real *x, size_t x_stride, const nn_real *w,
                     const nn_real *bias, size_t n, size_t inputs);
 
-    /* The same from bytes. rows[inputs + NN_LANES] is work space. */
+    /* The same from bytes. rows[2 (inputs + NN_LANES)] is work space. */
     void (*forward_pixels)(nn_real *a, size_t stride, const nn_pixel_batch *batch,
                            const nn_real *w, const nn_real *bias, uint32_t *rows);
 

@@ -1,17 +1,127 @@
-/* The reference kernels: the contract of kernels.h in plain C, for any processor. */
+/*
+ * The reference kernels: the contract of kernels.h in plain C, for any processor and for float and
+ * double. What kernels differ in is here; what they share is in portable.h.
+ */
 #include "portable.h"
+
+/* sum[o] += value w[o] for a row of weights. */
+static inline void add_row(nn_real *sum, nn_real value, const nn_real *w, size_t stride)
+{
+    for (size_t o = 0; o < stride; o++) {
+        sum[o] = nn_fma(value, w[o], sum[o]);
+    }
+}
+
+static inline void add_bias(nn_real *sum, const nn_real *bias, size_t stride)
+{
+    for (size_t o = 0; o < stride; o++) {
+        sum[o] += bias[o];
+    }
+}
+
+static void ref_forward(nn_real *a, size_t stride, const nn_real *x, size_t x_stride,
+                             const nn_real *w, const nn_real *bias, size_t n, size_t inputs)
+{
+    memset(a, 0, n * stride * sizeof *a);
+    for (size_t b = 0; b < n; b++) {
+        for (size_t i = 0; i < inputs; i++) {
+            add_row(a + b * stride, x[b * x_stride + i], w + i * stride, stride);
+        }
+        add_bias(a + b * stride, bias, stride);
+    }
+}
+
+static void ref_forward_pixels(nn_real *a, size_t stride, const nn_pixel_batch *batch,
+                                    const nn_real *w, const nn_real *bias, uint32_t *rows)
+{
+    (void)rows;
+    memset(a, 0, batch->n * stride * sizeof *a);
+    for (size_t b = 0; b < batch->n; b++) {
+        const uint8_t *pixels = sample_pixels(batch, b);
+        for (size_t i = 0; i < batch->inputs; i++) {
+            if (pixels[i] != 0) {
+                add_row(a + b * stride, byte_value[pixels[i]], w + i * stride, stride);
+            }
+        }
+        add_bias(a + b * stride, bias, stride);
+    }
+}
+
+static void ref_backward(nn_real *delta_in, size_t in_stride, const nn_real *slope,
+                              const nn_real *delta, size_t stride, const nn_real *w, size_t n,
+                              size_t inputs, size_t units, nn_real *scratch)
+{
+    (void)scratch;
+    for (size_t b = 0; b < n; b++) {
+        for (size_t i = 0; i < inputs; i++) {
+            nn_real sum = 0;
+            for (size_t o = 0; o < units; o++) {
+                sum = nn_fma(w[i * stride + o], delta[b * stride + o], sum);
+            }
+            delta_in[b * in_stride + i] = sum * slope[b * in_stride + i];
+        }
+    }
+}
+
+static void ref_gradient(nn_real *gw, const nn_real *x, size_t x_stride, const nn_real *delta,
+                              size_t stride, size_t n, size_t inputs)
+{
+    memset(gw, 0, inputs * stride * sizeof *gw);
+    for (size_t b = 0; b < n; b++) {
+        for (size_t i = 0; i < inputs; i++) {
+            add_row(gw + i * stride, x[b * x_stride + i], delta + b * stride, stride);
+        }
+    }
+}
+
+static void ref_gradient_pixels(nn_real *gw, const nn_pixel_batch *batch,
+                                     const nn_real *delta, size_t stride, uint32_t *rows)
+{
+    (void)rows;
+    memset(gw, 0, batch->inputs * stride * sizeof *gw);
+    for (size_t b = 0; b < batch->n; b++) {
+        const uint8_t *pixels = sample_pixels(batch, b);
+        for (size_t i = 0; i < batch->inputs; i++) {
+            if (pixels[i] != 0) {
+                add_row(gw + i * stride, byte_value[pixels[i]], delta + b * stride, stride);
+            }
+        }
+    }
+}
+
+static void ref_step(nn_real *w, nn_real *v, const nn_real *g, size_t count,
+                          const nn_step *step)
+{
+    const nn_real mu = step->learning_rate, m = step->momentum, l2 = step->l2;
+    const nn_real floor = (nn_real)NN_VELOCITY_FLOOR;
+    for (size_t k = 0; k < count; k++) {
+        nn_real slope = nn_fma(l2, w[k], g[k]);
+        nn_real velocity = nn_fma(m, v[k], -(mu * slope));
+        velocity = velocity < floor && velocity > -floor ? 0 : velocity;
+        v[k] = velocity;
+        w[k] += velocity;
+    }
+}
+
+static void ref_learn_pixels(nn_real *w, nn_real *v, nn_real *g, const nn_pixel_batch *batch,
+                                  const nn_real *delta, size_t stride, const nn_step *step,
+                                  uint32_t *rows)
+{
+    ref_gradient_pixels(g, batch, delta, stride, rows);
+    ref_step(w, v, g, batch->inputs * stride, step);
+}
 
 const nn_kernels nn_kernels_ref = {
     .name = "ref",
     .load_pixels = portable_load_pixels,
-    .forward = portable_forward,
-    .forward_pixels = portable_forward_pixels,
+    .forward = ref_forward,
+    .forward_pixels = ref_forward_pixels,
     .activate = portable_activate,
     .softmax = portable_softmax,
-    .backward = portable_backward,
-    .gradient = portable_gradient,
-    .gradient_pixels = portable_gradient_pixels,
+    .backward = ref_backward,
+    .gradient = ref_gradient,
+    .gradient_pixels = ref_gradient_pixels,
     .gradient_bias = portable_gradient_bias,
-    .step = portable_step,
-    .learn_pixels = portable_learn_pixels,
+    .step = ref_step,
+    .learn_pixels = ref_learn_pixels,
 };

@@ -1,0 +1,387 @@
+/*
+ * The kernels written for vectors of any width. The including file says what a vector is:
+ *
+ *   vec, VEC_LANES         a vector of floats and how many it holds; a divisor of NN_LANES
+ *   vec_load, vec_store    from and to any address
+ *   vec_set(x)             x in every lane
+ *   vec_add, vec_mul       lane by lane
+ *   vec_negate(v)          -v
+ *   vec_fma(x, y, z)       x y + z, rounded once
+ *   vec_flush(v)           +0 in the lanes where |v| < NN_VELOCITY_FLOOR, else v
+ *   vec_is_zero(v)         whether every lane is 0
+ *   rows_16                lists the pixels in use, see find_rows
+ *
+ * Work goes in tiles: TILE_IMAGES samples by NN_LANES units, whose sums stay in registers while
+ * the loop runs along the pixels. A sum belongs to one lane of one register from beginning to end:
+ * the order of kernels.h.
+ *
+ * Only one pixel in five of a digit is inked, and the same ones in many digits: a tile walks the
+ * pixels that are not zero in at least one of its samples (its "rows": rows of the weight matrix).
+ */
+#ifndef NN_KERNELS_VECTOR_H
+#define NN_KERNELS_VECTOR_H
+
+#include "portable.h"
+
+#define VECS (NN_LANES / VEC_LANES)
+
+/* The largest batch whose deltas learn_rows keeps at hand. */
+#define MAX_SLOTS 16
+
+/* One row of NN_LANES units. */
+typedef struct {
+    vec v[VECS];
+} row;
+
+#define EACH_VEC(k) for (size_t k = 0; k < VECS; k++)
+
+static inline row row_load(const float *from)
+{
+    row r;
+    EACH_VEC(k) r.v[k] = vec_load(from + k * VEC_LANES);
+    return r;
+}
+
+static inline void row_store(float *to, row r)
+{
+    EACH_VEC(k) vec_store(to + k * VEC_LANES, r.v[k]);
+}
+
+static inline row row_zero(void)
+{
+    row r;
+    EACH_VEC(k) r.v[k] = vec_set(0);
+    return r;
+}
+
+static inline row row_add(row x, row y)
+{
+    EACH_VEC(k) x.v[k] = vec_add(x.v[k], y.v[k]);
+    return x;
+}
+
+/* sum + value w */
+static inline row row_fma(float value, row w, row sum)
+{
+    vec x = vec_set(value);
+    EACH_VEC(k) sum.v[k] = vec_fma(x, w.v[k], sum.v[k]);
+    return sum;
+}
+
+/* ---- the pixels in use ---- */
+
+/* Lists the pixels that are not zero in at least one of `count` samples; and, if idle is not NULL,
+ * the others there. Both lists have room for inputs + NN_LANES entries. */
+static size_t find_rows(uint32_t *rows, uint32_t *idle, const uint8_t *const *pixels, size_t count,
+                        size_t inputs)
+{
+    size_t n_rows = 0, i = 0;
+    for (; i + NN_LANES <= inputs; i += NN_LANES) {
+        n_rows += rows_16(rows + n_rows, idle ? idle + (i - n_rows) : NULL, pixels, count, i);
+    }
+    for (; i < inputs; i++) {
+        uint8_t any = 0;
+        for (size_t b = 0; b < count; b++) {
+            any |= pixels[b][i];
+        }
+        if (any) {
+            rows[n_rows++] = (uint32_t)i;
+        } else if (idle) {
+            idle[i - n_rows] = (uint32_t)i;
+        }
+    }
+    return n_rows;
+}
+
+/* ---- forward ---- */
+
+/* The samples of a tile. A last tile that is not full repeats its last sample: the same work is
+ * done twice, to the same place. */
+typedef struct {
+    const uint8_t *pixels[TILE_IMAGES];
+    size_t sample[TILE_IMAGES];
+} tile;
+
+static inline tile tile_at(const nn_pixel_batch *batch, size_t first)
+{
+    tile t;
+    for (size_t k = 0; k < TILE_IMAGES; k++) {
+        t.sample[k] = first + k < batch->n ? first + k : batch->n - 1;
+        t.pixels[k] = sample_pixels(batch, t.sample[k]);
+    }
+    return t;
+}
+
+/* Asks the memory for the samples of the tile after next. */
+static inline void prefetch_tile(const nn_pixel_batch *batch, size_t first)
+{
+    for (size_t b = first; b < first + TILE_IMAGES && b < batch->n; b++) {
+        const uint8_t *pixels = sample_pixels(batch, b);
+        for (size_t i = 0; i < batch->inputs; i += 64) {
+            __builtin_prefetch(pixels + i);
+        }
+    }
+}
+
+static inline void forward_rows(row sum[TILE_IMAGES], const tile *t, const float *w, size_t stride,
+                                const uint32_t *rows, size_t n_rows)
+{
+    for (size_t k = 0; k < TILE_IMAGES; k++) {
+        sum[k] = row_zero();
+    }
+    for (size_t r = 0; r < n_rows; r++) {
+        size_t i = rows[r];
+        row weights = row_load(w + i * stride);
+        for (size_t k = 0; k < TILE_IMAGES; k++) {
+            sum[k] = row_fma(byte_value[t->pixels[k][i]], weights, sum[k]);
+        }
+    }
+}
+
+static void vector_forward_pixels(float *a, size_t stride, const nn_pixel_batch *batch,
+                                  const float *w, const float *bias, uint32_t *rows)
+{
+    prefetch_tile(batch, 0);
+    for (size_t first = 0; first < batch->n; first += TILE_IMAGES) {
+        prefetch_tile(batch, first + TILE_IMAGES);
+        tile t = tile_at(batch, first);
+        size_t n_rows = find_rows(rows, NULL, t.pixels, TILE_IMAGES, batch->inputs);
+        for (size_t o = 0; o < stride; o += NN_LANES) {
+            row sum[TILE_IMAGES];
+            forward_rows(sum, &t, w + o, stride, rows, n_rows);
+            for (size_t k = 0; k < TILE_IMAGES; k++) {
+                row_store(a + t.sample[k] * stride + o, row_add(sum[k], row_load(bias + o)));
+            }
+        }
+    }
+}
+
+/* The same from numbers, without a list: hidden layers seldom hold zeros. */
+static void vector_forward(float *a, size_t stride, const float *x, size_t x_stride,
+                           const float *w, const float *bias, size_t n, size_t inputs)
+{
+    for (size_t first = 0; first < n; first += TILE_IMAGES) {
+        size_t sample[TILE_IMAGES];
+        for (size_t k = 0; k < TILE_IMAGES; k++) {
+            sample[k] = first + k < n ? first + k : n - 1;
+        }
+        for (size_t o = 0; o < stride; o += NN_LANES) {
+            row sum[TILE_IMAGES];
+            for (size_t k = 0; k < TILE_IMAGES; k++) {
+                sum[k] = row_zero();
+            }
+            for (size_t i = 0; i < inputs; i++) {
+                row weights = row_load(w + i * stride + o);
+                for (size_t k = 0; k < TILE_IMAGES; k++) {
+                    sum[k] = row_fma(x[sample[k] * x_stride + i], weights, sum[k]);
+                }
+            }
+            for (size_t k = 0; k < TILE_IMAGES; k++) {
+                row_store(a + sample[k] * stride + o, row_add(sum[k], row_load(bias + o)));
+            }
+        }
+    }
+}
+
+/* ---- backward ---- */
+
+/* delta_in = delta W^T: with W transposed, lanes run over the inputs and the chain over o. */
+static void vector_backward(float *delta_in, size_t in_stride, const float *slope,
+                            const float *delta, size_t stride, const float *w, size_t n,
+                            size_t inputs, size_t units, float *scratch)
+{
+    for (size_t o = 0; o < units; o++) {
+        for (size_t i = 0; i < inputs; i++) {
+            scratch[o * in_stride + i] = w[i * stride + o];
+        }
+    }
+    for (size_t first = 0; first < in_stride; first += NN_LANES) {
+        for (size_t b = 0; b < n; b++) {
+            row sum = row_zero();
+            for (size_t o = 0; o < units; o++) {
+                sum = row_fma(delta[b * stride + o], row_load(scratch + o * in_stride + first),
+                              sum);
+            }
+            row slopes = row_load(slope + b * in_stride + first);
+            EACH_VEC(k) sum.v[k] = vec_mul(sum.v[k], slopes.v[k]);
+            row_store(delta_in + b * in_stride + first, sum);
+        }
+    }
+}
+
+/* ---- gradients ---- */
+
+/* A tile's deltas for NN_LANES units; the samples that a last tile lacks get delta 0, which adds
+ * nothing. */
+static inline void load_deltas(row d[TILE_IMAGES], const float *delta, size_t stride, size_t first,
+                               size_t n)
+{
+    for (size_t k = 0; k < TILE_IMAGES; k++) {
+        d[k] = first + k < n ? row_load(delta + (first + k) * stride) : row_zero();
+    }
+}
+
+static void vector_gradient_pixels(float *gw, const nn_pixel_batch *batch, const float *delta,
+                                   size_t stride, uint32_t *rows)
+{
+    memset(gw, 0, batch->inputs * stride * sizeof *gw);
+    for (size_t first = 0; first < batch->n; first += TILE_IMAGES) {
+        tile t = tile_at(batch, first);
+        size_t n_rows = find_rows(rows, NULL, t.pixels, TILE_IMAGES, batch->inputs);
+        for (size_t o = 0; o < stride; o += NN_LANES) {
+            row d[TILE_IMAGES];
+            load_deltas(d, delta + o, stride, first, batch->n);
+            for (size_t r = 0; r < n_rows; r++) {
+                size_t i = rows[r];
+                row g = row_load(gw + i * stride + o);
+                for (size_t k = 0; k < TILE_IMAGES; k++) {
+                    g = row_fma(byte_value[t.pixels[k][i]], d[k], g);
+                }
+                row_store(gw + i * stride + o, g);
+            }
+        }
+    }
+}
+
+/* From numbers: the sums of a few inputs stay in registers while the loop runs along the samples. */
+static void vector_gradient(float *gw, const float *x, size_t x_stride, const float *delta,
+                            size_t stride, size_t n, size_t inputs)
+{
+    for (size_t first = 0; first < inputs; first += TILE_IMAGES) {
+        size_t input[TILE_IMAGES];
+        for (size_t k = 0; k < TILE_IMAGES; k++) {
+            input[k] = first + k < inputs ? first + k : inputs - 1;
+        }
+        for (size_t o = 0; o < stride; o += NN_LANES) {
+            row g[TILE_IMAGES];
+            for (size_t k = 0; k < TILE_IMAGES; k++) {
+                g[k] = row_zero();
+            }
+            for (size_t b = 0; b < n; b++) {
+                row d = row_load(delta + b * stride + o);
+                for (size_t k = 0; k < TILE_IMAGES; k++) {
+                    g[k] = row_fma(x[b * x_stride + input[k]], d, g[k]);
+                }
+            }
+            for (size_t k = 0; k < TILE_IMAGES; k++) {
+                row_store(gw + input[k] * stride + o, g[k]);
+            }
+        }
+    }
+}
+
+/* ---- update ---- */
+
+typedef struct {
+    vec mu, m, l2;
+} step_vecs;
+
+/* One row's step for a gradient in registers. */
+static inline void step_row(float *w, float *v, row g, const step_vecs *s)
+{
+    row weights = row_load(w), velocity = row_load(v);
+    EACH_VEC(k)
+    {
+        vec slope = vec_fma(s->l2, weights.v[k], g.v[k]);
+        velocity.v[k] =
+            vec_flush(vec_fma(s->m, velocity.v[k], vec_negate(vec_mul(s->mu, slope))));
+        weights.v[k] = vec_add(weights.v[k], velocity.v[k]);
+    }
+    row_store(v, velocity);
+    row_store(w, weights);
+}
+
+static inline step_vecs step_vecs_of(const nn_step *step)
+{
+    return (step_vecs){vec_set(step->learning_rate), vec_set(step->momentum), vec_set(step->l2)};
+}
+
+static void vector_step(float *w, float *v, const float *g, size_t count, const nn_step *step)
+{
+    const step_vecs s = step_vecs_of(step);
+    for (size_t k = 0; k < count; k += NN_LANES) {
+        step_row(w + k, v + k, row_load(g + k), &s);
+    }
+}
+
+/* Gradient and step of the rows in use, while a small batch's deltas fit in the registers: the
+ * gradients never go to memory. SLOTS >= n; a constant, so that the loop along the samples becomes
+ * straight code. */
+static inline void learn_rows(float *w, float *v, const nn_pixel_batch *batch, const float *delta,
+                              size_t stride, const step_vecs *s, const uint32_t *rows,
+                              size_t n_rows, const size_t slots)
+{
+    const uint8_t *pixels[MAX_SLOTS];
+    row d[MAX_SLOTS];
+    for (size_t b = 0; b < slots; b++) {
+        pixels[b] = sample_pixels(batch, b < batch->n ? b : 0);
+        d[b] = b < batch->n ? row_load(delta + b * stride) : row_zero();
+    }
+    for (size_t r = 0; r < n_rows; r++) {
+        size_t i = rows[r];
+        row g = row_zero();
+        for (size_t b = 0; b < slots; b++) {
+            g = row_fma(byte_value[pixels[b][i]], d[b], g);
+        }
+        step_row(w + i * stride, v + i * stride, g, s);
+    }
+}
+
+/* The step of rows without a gradient. One without a velocity either stays as it is, unless l2
+ * pulls at its weights. */
+static inline void step_idle_rows(float *w, float *v, size_t stride, const step_vecs *s,
+                                  bool decays, const uint32_t *idle, size_t n_idle)
+{
+    for (size_t r = 0; r < n_idle; r++) {
+        size_t place = idle[r] * stride;
+        row velocity = row_load(v + place);
+        bool asleep = !decays;
+        EACH_VEC(k) asleep = asleep && vec_is_zero(velocity.v[k]);
+        if (!asleep) {
+            step_row(w + place, v + place, row_zero(), s);
+        }
+    }
+}
+
+static void vector_learn_pixels(float *w, float *v, float *g, const nn_pixel_batch *batch,
+                                const float *delta, size_t stride, const nn_step *step,
+                                uint32_t *rows)
+{
+    if (batch->n > MAX_SLOTS) {
+        vector_gradient_pixels(g, batch, delta, stride, rows);
+        vector_step(w, v, g, batch->inputs * stride, step);
+        return;
+    }
+    const step_vecs s = step_vecs_of(step);
+    const uint8_t *pixels[MAX_SLOTS];
+    for (size_t b = 0; b < batch->n; b++) {
+        pixels[b] = sample_pixels(batch, b);
+    }
+    uint32_t *idle = rows + batch->inputs + NN_LANES;
+    size_t n_rows = find_rows(rows, idle, pixels, batch->n, batch->inputs);
+    for (size_t o = 0; o < stride; o += NN_LANES) {
+        float *wo = w + o, *vo = v + o;
+        if (batch->n <= 2) {
+            learn_rows(wo, vo, batch, delta + o, stride, &s, rows, n_rows, 2);
+        } else if (batch->n <= 5) {
+            learn_rows(wo, vo, batch, delta + o, stride, &s, rows, n_rows, 5);
+        } else if (batch->n <= 10) {
+            learn_rows(wo, vo, batch, delta + o, stride, &s, rows, n_rows, 10);
+        } else {
+            learn_rows(wo, vo, batch, delta + o, stride, &s, rows, n_rows, MAX_SLOTS);
+        }
+        step_idle_rows(wo, vo, stride, &s, step->l2 != 0, idle, batch->inputs - n_rows);
+    }
+}
+
+/* The table of these kernels; what is not here is taken as the compiler makes it of portable.h. */
+#define VECTOR_KERNELS(NAME)                                                                       \
+    {                                                                                              \
+        .name = NAME, .load_pixels = portable_load_pixels, .forward = vector_forward,              \
+        .forward_pixels = vector_forward_pixels, .activate = portable_activate,                    \
+        .softmax = portable_softmax, .backward = vector_backward, .gradient = vector_gradient,     \
+        .gradient_pixels = vector_gradient_pixels, .gradient_bias = portable_gradient_bias,        \
+        .step = vector_step, .learn_pixels = vector_learn_pixels,                                  \
+    }
+
+#endif
