@@ -1,0 +1,322 @@
+/* digits train: from data files to a model file. */
+
+#include "commands.h"
+#include "files.h"
+#include "message.h"
+#include "text.h"
+#include "train_run.h"
+#include "trained.h"
+
+#include <string.h>
+
+/* ---- options ------------------------------------------------------------------------------ */
+
+static const train_values defaults = {.steps = RECIPE_DEFAULTS, .out = TRAINED_PATH};
+
+#define AT(field) offsetof(train_values, field)
+#define STEP(field) .recorded = true, .offset = offsetof(train_values, steps.field)
+
+static const option_spec options[] = {
+    {.kind = OPTION_GROUP, .help = "Network"},
+    {"hidden", OPTION_SIZES, STEP(hidden), .value = "N,N,...",
+     .help = "units of the hidden layers, or 'none'", .range = RANGE(1, (double)NN_MAX_UNITS)},
+    {"activation", OPTION_CHOICE, STEP(activation), .value = "NAME", .help = "of the hidden layers",
+     .choice = recipe_activation},
+    {"init", OPTION_CHOICE, STEP(initialiser), .value = "NAME", .help = "how the weights start",
+     .choice = recipe_initialiser},
+
+    {.kind = OPTION_GROUP, .help = "Training"},
+    {"epochs", OPTION_SIZE, STEP(epochs), .value = "N", .help = "times to go through the images",
+     .range = RANGE(1, 1e6)},
+    {"batch", OPTION_SIZE, STEP(batch), .value = "N", .help = "images a step",
+     .range = RANGE(1, 1e6)},
+    {"lr", OPTION_REAL, STEP(learning_rate), .value = "RATE",
+     .help = "learning rate in the first epoch", .range = RANGE_ABOVE(0, 1000)},
+    {"momentum", OPTION_REAL, STEP(momentum), .value = "M", .help = "share of a step that goes on",
+     .range = RANGE_BELOW(0, 1)},
+    {"decay", OPTION_REAL, STEP(decay), .value = "D",
+     .help = "each epoch's learning rate is the last one's / (1 + D)", .range = RANGE(0, 1000)},
+    {"l2", OPTION_REAL, STEP(l2), .value = "L", .help = "pull of the weights towards 0",
+     .range = RANGE(0, 1)},
+    {"dropout", OPTION_REAL, STEP(dropout), .value = "P",
+     .help = "share of the hidden units that is left out in training", .range = RANGE_BELOW(0, 1)},
+    {"input-dropout", OPTION_REAL, STEP(input_dropout), .value = "P",
+     .help = "share of the pixels that is left out in training", .range = RANGE_BELOW(0, 1)},
+    {"dropout-mask", OPTION_CHOICE, STEP(mask), .value = "WHEN",
+     .help = "draw what is left out anew for each", .choice = recipe_mask},
+    {"seed", OPTION_SEED, STEP(seed), .value = "N",
+     .help = "decides the first weights, the order of the images and dropout"},
+
+    {.kind = OPTION_GROUP, .help = "Validation"},
+    {"validation", OPTION_SIZE, STEP(validation), .value = "N",
+     .help = "hold out the last N training images to measure progress",
+     .automatic = "a twelfth (5,000 of MNIST's 60,000)", .range = RANGE(0, 1e9)},
+    {"patience", OPTION_SIZE, STEP(patience), .value = "N",
+     .help = "stop after N epochs without a lower validation loss and keep the best; 0 never stops",
+     .range = RANGE(0, 1e6)},
+
+    {.kind = OPTION_GROUP, .help = "Files and messages"},
+    {"data", OPTION_TEXT, .offset = AT(data), .value = "DIR",
+     .help = "where the data files are; default $DIGITS_DATA, data/mnist or "
+             "~/.local/share/digits/mnist"},
+    {"out", OPTION_TEXT, 'o', .offset = AT(out), .value = "FILE",
+     .help = "the model file to write"},
+    {"log", OPTION_TEXT, .offset = AT(log), .value = "FILE",
+     .help = "write options and results, one JSON object a line"},
+    {"force", OPTION_FLAG, 'f', .offset = AT(force),
+     .help = "overwrite files that are no models or logs"},
+    {"json", OPTION_FLAG, .offset = AT(json), .help = "print the result as JSON"},
+    {"quiet", OPTION_FLAG, 'q', .offset = AT(quiet),
+     .help = "print the result and what went wrong, nothing else"},
+    {.kind = OPTION_END},
+};
+
+/* ---- before training ---------------------------------------------------------------------- */
+
+/* Checks what can be known before the data are loaded. */
+static int check_outputs(const train_values *values)
+{
+    if (values->log && strcmp(values->log, values->out) == 0) {
+        complain("--log and --out are the same file, '%s'", values->out);
+        return EXIT_USAGE;
+    }
+    nn_status status = file_check_target(values->out, values->force ? NULL : trained_check);
+    if (status == NN_OK && values->log && path_look(values->log) != PATH_OTHER) {
+        status = file_check_target(values->log, values->force ? NULL : train_log_check);
+    }
+    return fail(status, ROLE_OUTPUT);
+}
+
+static int load(train_run *r)
+{
+    return dataset_load(&r->set, r->values.data, PART_TRAIN);
+}
+
+static int split_data(train_run *r)
+{
+    recipe *steps = &r->values.steps;
+    const nn_data *all = &r->set.data;
+    if (steps->validation == OPTION_AUTOMATIC) {
+        steps->validation = all->n / 12;
+    }
+    if (steps->validation >= all->n) {
+        complain("--validation must leave some of the %zu images to learn from, not '%zu'", all->n,
+                 steps->validation);
+        return EXIT_USAGE;
+    }
+    if (steps->patience > 0 && steps->validation == 0) {
+        complain("--patience needs validation images, and --validation is 0");
+        return EXIT_USAGE;
+    }
+    r->learn = nn_data_slice(all, 0, all->n - steps->validation);
+    r->validate = nn_data_slice(all, r->learn.n, steps->validation);
+    return EXIT_DONE;
+}
+
+static int make_network(train_run *r)
+{
+    nn_status status =
+        recipe_network(&r->net, &r->values.steps, r->set.data.inputs, r->set.data.outputs);
+    if (status == NN_ERR_ARGUMENT) {
+        complain("%s", nn_error_text());
+        return EXIT_USAGE;
+    }
+    if (status != NN_OK) {
+        return fail(status, ROLE_OUTPUT);
+    }
+    r->network = network_text(nn_net_config(r->net));
+    return r->network ? EXIT_DONE : fail_memory();
+}
+
+static int announce(train_run *r)
+{
+    if (!r->values.quiet) {
+        train_print_plan(r->values.json ? stderr : stdout, r);
+    }
+    return EXIT_DONE;
+}
+
+static int start_log(train_run *r)
+{
+    if (!r->values.log) {
+        return EXIT_DONE;
+    }
+    int code = fail(train_log_open(&r->log, r->values.log), ROLE_OUTPUT);
+    train_log_start(r, options);
+    return code;
+}
+
+/* ---- training ----------------------------------------------------------------------------- */
+
+static bool has_learned(const train_run *r)
+{
+    return r->status != NN_ERR_DIVERGED || r->result.epochs > 0;
+}
+
+static int train(train_run *r)
+{
+    nn_train_options how = recipe_train_options(&r->values.steps);
+    how.context = &r->watch;
+    how.on_batch = watch_batch;
+    how.on_epoch = watch_epoch;
+    interrupt_catch();
+    watch_start(&r->watch, r->values.quiet, r->learn.n, how.epochs, &r->log);
+    r->status =
+        nn_train(r->net, &r->learn, r->validate.n > 0 ? &r->validate : NULL, &how, &r->result);
+    r->seconds = clock_seconds() - r->watch.started_at;
+    progress_clear(&r->watch.bar);
+    switch (r->status) {
+    case NN_OK:
+    case NN_ERR_STOPPED:
+        return EXIT_DONE;
+    case NN_ERR_DIVERGED:
+        complain("%s", nn_error_text());
+        return EXIT_DONE; /* there may be something to save */
+    default:
+        return fail(r->status, ROLE_DATA);
+    }
+}
+
+static int measure(train_run *r)
+{
+    if (r->validate.n == 0 || !has_learned(r)) {
+        return EXIT_DONE;
+    }
+    return fail(nn_evaluate(&r->report, r->net, &r->validate), ROLE_DATA);
+}
+
+/* ---- after training ----------------------------------------------------------------------- */
+
+static nn_status set_size(nn_meta *facts, const char *key, size_t value)
+{
+    char text[TEXT_NUMBER_SIZE];
+    snprintf(text, sizeof text, "%zu", value);
+    return nn_meta_set(facts, key, text);
+}
+
+/* Collects what is known about the model; the same on every machine. */
+static nn_status collect_facts(nn_meta *facts, const train_run *r)
+{
+    char picture[TEXT_NUMBER_SIZE * 2];
+    snprintf(picture, sizeof picture, "%zux%zu", r->set.data.rows, r->set.data.columns);
+    const struct {
+        const char *key, *value;
+    } texts[] = {
+        {FACT_PROGRAM, "digits " NN_VERSION},
+        {FACT_CLASSES, "0 1 2 3 4 5 6 7 8 9"},
+        {FACT_PICTURE, picture},
+        {FACT_DATA, dataset_name(r->set.kind)},
+        {FACT_IMAGES_SHA256, r->set.sha256[FILE_IMAGES]},
+        {FACT_LABELS_SHA256, r->set.sha256[FILE_LABELS]},
+        {FACT_OUTCOME, train_outcome(r)},
+    };
+    nn_status status = NN_OK;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0] && status == NN_OK; i++) {
+        status = nn_meta_set(facts, texts[i].key, texts[i].value);
+    }
+    if (status == NN_OK) {
+        status = set_size(facts, FACT_EPOCHS_DONE, r->result.epochs);
+    }
+    if (status == NN_OK) {
+        status = set_size(facts, FACT_BEST_EPOCH, r->result.best_epoch);
+    }
+    return status == NN_OK ? recorded_meta(facts, options, &r->values) : status;
+}
+
+static nn_status write_model(const train_run *r)
+{
+    nn_meta facts = {0};
+    nn_status status = collect_facts(&facts, r);
+    if (status == NN_OK) {
+        status = nn_model_save(r->net, &facts, r->values.out);
+    }
+    nn_meta_release(&facts);
+    return status;
+}
+
+static int save(train_run *r)
+{
+    if (!has_learned(r)) {
+        advise("no epoch went well; '%s' is left as it was", r->values.out);
+        return EXIT_DONE;
+    }
+    nn_status status = write_model(r);
+    r->saved = status == NN_OK;
+    if (r->saved && r->status == NN_ERR_STOPPED) {
+        complain("interrupted; what was learned so far is saved in '%s'", r->values.out);
+    } else if (r->saved && r->status == NN_ERR_DIVERGED) {
+        advise("the parameters after epoch %zu are saved in '%s'", r->result.epochs, r->values.out);
+    }
+    /* Parameters that are not finite: stopped in the middle of blowing up. */
+    return fail(status == NN_ERR_MODEL ? NN_ERR_DIVERGED : status, ROLE_OUTPUT);
+}
+
+static int report(const train_run *r)
+{
+    if (r->values.json) {
+        return train_print_json(r, options) ? EXIT_DONE : fail_memory();
+    }
+    if (r->saved) {
+        train_print_result(r);
+    }
+    return EXIT_DONE;
+}
+
+/* Whatever fails, the log is brought to its end. */
+static int finish(train_run *r)
+{
+    int code = save(r);
+    train_log_end(r);
+    int log_code = fail(train_log_close(&r->log), ROLE_OUTPUT);
+    int report_code = report(r);
+    code = code == EXIT_DONE ? log_code : code;
+    return code == EXIT_DONE ? report_code : code;
+}
+
+/* ---- the whole ---------------------------------------------------------------------------- */
+
+static void release(train_run *r)
+{
+    (void)train_log_close(&r->log);
+    nn_report_release(&r->report);
+    nn_free(r->network);
+    nn_net_free(r->net);
+    dataset_release(&r->set);
+}
+
+static int run_train(const void *values, size_t n_arguments, char **arguments)
+{
+    static int (*const steps[])(train_run * r) = {load,      split_data, make_network, announce,
+                                                  start_log, train,      measure,      finish};
+    (void)n_arguments;
+    (void)arguments;
+    train_run r = {.values = *(const train_values *)values};
+    int code = check_outputs(&r.values);
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0] && code == EXIT_DONE; i++) {
+        code = steps[i](&r);
+    }
+    if (code == EXIT_DONE) {
+        code = exit_code(r.status, ROLE_OUTPUT);
+    }
+    release(&r);
+    return code;
+}
+
+const command command_train = {
+    .name = "train",
+    .summary = "train a network and save it as a model file",
+    .arguments = "",
+    .description =
+        "Trains a network on the training images by mini-batch stochastic gradient descent with "
+        "momentum, and saves it as a model file. The same seed, data and options give the same "
+        "file, byte for byte.\n"
+        "Ctrl-C finishes the batch, saves what was learned and exits with code 130. If training "
+        "blows up, the last good epoch is saved and the exit code is 5.",
+    .examples = "  digits train --seed 1\n"
+                "  digits train --hidden 300,100 --activation relu --lr 0.05 --dropout 0.1\n"
+                "  digits train --epochs 100 --patience 5 --log run.jsonl --out best.safetensors\n",
+    .options = options,
+    .defaults = &defaults,
+    .size = sizeof defaults,
+    .run = run_train,
+};

@@ -1,0 +1,24 @@
+/* An evaluation in words and tables, for people. */
+
+#ifndef DIGITS_EVAL_TEXT_H
+#define DIGITS_EVAL_TEXT_H
+
+#include "terminal.h"
+#include "trained.h"
+
+/* One kind of mistake: digits of class `truth` that were read as `guess`. */
+typedef struct {
+    size_t truth, guess, times;
+} confused_pair;
+
+/* Fills pairs[n] with the commonest mistakes, the commonest first; returns how many there are. */
+size_t confused_pairs(confused_pair *pairs, size_t n, const nn_report *report);
+
+/* Returns the number of samples of class k. */
+size_t class_total(const nn_report *report, size_t k);
+
+/* Prints accuracy, confusion matrix, classes and the commonest mistakes; 80 columns wide as long
+ * as counts have up to 4 digits. */
+void eval_print(FILE *to, const terminal *screen, const trained *model, const nn_report *report);
+
+#endif

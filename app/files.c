@@ -1,0 +1,115 @@
+#include "files.h"
+
+#include "text.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+path_kind path_look(const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) != 0) {
+        return errno == ENOENT || errno == ENOTDIR ? PATH_MISSING : PATH_OTHER;
+    }
+    if (S_ISREG(info.st_mode)) {
+        return PATH_FILE;
+    }
+    return S_ISDIR(info.st_mode) ? PATH_FOLDER : PATH_OTHER;
+}
+
+size_t file_start(const char *path, char *bytes, size_t size)
+{
+    size_t n = 0;
+    FILE *file = path_look(path) == PATH_FILE ? fopen(path, "rb") : NULL;
+    if (file) {
+        n = fread(bytes, 1, size - 1, file);
+        (void)fclose(file); /* only read */
+    }
+    bytes[n] = '\0';
+    return n;
+}
+
+nn_status folder_make(const char *path)
+{
+    if (mkdir(path, 0777) != 0 && path_look(path) != PATH_FOLDER) {
+        return nn_fail(NN_ERR_IO, "cannot make the folder '%s': %s", path, strerror(errno));
+    }
+    return NN_OK;
+}
+
+static nn_status fail_folder(const char *path)
+{
+    return nn_fail(NN_ERR_IO, "cannot read the folder '%s': %s", path, strerror(errno));
+}
+
+nn_status folder_look(folder_survey *out, const char *path,
+                      bool (*own)(const void *context, const char *name), const void *context)
+{
+    folder_survey survey = {.present = true};
+    DIR *folder = opendir(path);
+    if (!folder && errno == ENOENT) {
+        *out = (folder_survey){0};
+        return NN_OK;
+    }
+    if (!folder) {
+        return fail_folder(path);
+    }
+    errno = 0;
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        if (own(context, entry->d_name)) {
+            survey.n_own++;
+        } else if (entry->d_name[0] != '.') {
+            survey.n_foreign++;
+            snprintf(survey.foreign, sizeof survey.foreign, "%s", entry->d_name);
+        }
+        errno = 0;
+    }
+    nn_status status = errno == 0 ? NN_OK : fail_folder(path);
+    closedir(folder);
+    if (status == NN_OK) {
+        text_tame(survey.foreign);
+        *out = survey;
+    }
+    return status;
+}
+
+nn_status folder_remove(const char *path, bool (*stale)(const void *context, const char *name),
+                        const void *context)
+{
+    nn_status status = NN_OK;
+    DIR *folder = opendir(path);
+    if (!folder) {
+        return fail_folder(path);
+    }
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        if (stale(context, entry->d_name) && unlinkat(dirfd(folder), entry->d_name, 0) != 0 &&
+            status == NN_OK) {
+            status = nn_fail(NN_ERR_IO, "cannot remove '%s' from '%s': %s", entry->d_name, path,
+                             strerror(errno));
+        }
+    }
+    closedir(folder);
+    return status;
+}
+
+nn_status file_check_target(const char *path, nn_status (*own)(const char *path))
+{
+    nn_writer *writer;
+    nn_status status = own && path_look(path) == PATH_FILE ? own(path) : NN_OK;
+    if (status == NN_ERR_MEMORY) {
+        return status;
+    }
+    if (status != NN_OK) {
+        return nn_fail(NN_ERR_IO, "'%s' holds something else; --force overwrites it", path);
+    }
+    status = nn_writer_open(&writer, path);
+    if (status == NN_OK) {
+        nn_writer_abandon(writer);
+    }
+    return status;
+}

@@ -1,0 +1,50 @@
+/* What the program asks the file system beyond what nnlib reads and writes. */
+
+#ifndef DIGITS_FILES_H
+#define DIGITS_FILES_H
+
+#include "nnlib.h"
+
+#include <stdbool.h>
+
+typedef enum {
+    PATH_MISSING,
+    PATH_FILE,
+    PATH_FOLDER,
+    PATH_OTHER /* a device or FIFO, or something that cannot be looked at */
+} path_kind;
+
+/* Tells what a path leads to, symbolic links followed. */
+path_kind path_look(const char *path);
+
+/* Reads at most size - 1 bytes from the start of a regular file and ends them with '\0'. Returns
+ * how many were read; 0 as well if the file cannot be read. */
+size_t file_start(const char *path, char *bytes, size_t size);
+
+/* Makes a folder unless it is there. NN_ERR_IO. */
+nn_status folder_make(const char *path);
+
+/* What a folder holds, seen by someone who replaces files of his own. */
+typedef struct {
+    bool present;
+    size_t n_own;      /* entries that are his */
+    size_t n_foreign;  /* the others; hidden ones do not count */
+    char foreign[256]; /* name of one of them, control characters replaced */
+} folder_survey;
+
+/* Looks through a folder; a missing one holds nothing. own tells by its name whether an entry is
+ * the caller's. NN_ERR_IO: not a folder, or it cannot be read. */
+nn_status folder_look(folder_survey *out, const char *path,
+                      bool (*own)(const void *context, const char *name), const void *context);
+
+/* Removes the entries that `stale` picks out. NN_ERR_IO: the first failure; the rest is still
+ * tried. NN_ERR_MEMORY. */
+nn_status folder_remove(const char *path, bool (*stale)(const void *context, const char *name),
+                        const void *context);
+
+/* Checks that a file could be written now, and leaves no trace. With own not NULL, a file that is
+ * there must be one that own takes (NN_OK), so that nobody's work is overwritten by a slip of the
+ * keyboard. NN_ERR_IO, NN_ERR_MEMORY. */
+nn_status file_check_target(const char *path, nn_status (*own)(const char *path));
+
+#endif

@@ -1,0 +1,76 @@
+#include "json.h"
+
+void json_init(json *document)
+{
+    document->root = cJSON_CreateObject();
+    document->failed = !document->root;
+}
+
+void json_release(json *document)
+{
+    cJSON_Delete(document->root);
+    document->root = NULL;
+}
+
+cJSON *json_add(json *document, cJSON *parent, const char *name, cJSON *item)
+{
+    bool added =
+        item && parent &&
+        (name ? cJSON_AddItemToObject(parent, name, item) : cJSON_AddItemToArray(parent, item));
+    if (!added) {
+        cJSON_Delete(item);
+        document->failed = true;
+    }
+    return added ? item : NULL;
+}
+
+cJSON *json_object(json *document, cJSON *parent, const char *name)
+{
+    return json_add(document, parent, name, cJSON_CreateObject());
+}
+
+cJSON *json_array(json *document, cJSON *parent, const char *name)
+{
+    return json_add(document, parent, name, cJSON_CreateArray());
+}
+
+void json_number(json *document, cJSON *parent, const char *name, double value)
+{
+    json_add(document, parent, name, cJSON_CreateNumber(value));
+}
+
+/* cJSON prints a number as a double; beyond 2^53 that would round. */
+void json_u64(json *document, cJSON *parent, const char *name, uint64_t value)
+{
+    char digits[24];
+    snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
+    json_add(document, parent, name, cJSON_CreateRaw(digits));
+}
+
+void json_size(json *document, cJSON *parent, const char *name, size_t value)
+{
+    json_u64(document, parent, name, value);
+}
+
+void json_bool(json *document, cJSON *parent, const char *name, bool value)
+{
+    json_add(document, parent, name, cJSON_CreateBool(value));
+}
+
+void json_text(json *document, cJSON *parent, const char *name, const char *value)
+{
+    json_add(document, parent, name, value ? cJSON_CreateString(value) : cJSON_CreateNull());
+}
+
+bool json_print(json *document, FILE *to, bool indented)
+{
+    char *text = NULL;
+    if (!document->failed) {
+        text = indented ? cJSON_Print(document->root) : cJSON_PrintUnformatted(document->root);
+    }
+    if (text) {
+        fprintf(to, "%s\n", text);
+        cJSON_free(text);
+    }
+    return text != NULL;
+}

@@ -1,0 +1,255 @@
+/* PNG pictures: stb_image_write makes them, zlib packs them, nn_writer puts them on the disk;
+ * libpng reads them. */
+#include "png.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <libpng16/png.h> /* with its folder: "png.h" is ours */
+
+/* ---- writing ------------------------------------------------------------------------------ */
+
+/* The packed bytes on their way through stb_image_write, which loses them when it finds no memory
+ * for the finished file; png_write gives them back then. */
+static _Thread_local unsigned char *packed;
+
+static void picture_free(void *memory)
+{
+    if (memory == packed) {
+        packed = NULL;
+    }
+    nn_free(memory);
+}
+
+static voidpf zlib_alloc(voidpf opaque, uInt count, uInt size)
+{
+    (void)opaque;
+    return nn_alloc_array(count, size);
+}
+
+static void zlib_free(voidpf opaque, voidpf memory)
+{
+    (void)opaque;
+    nn_free(memory);
+}
+
+/* Packs size bytes into a zlib stream, for picture_free; NULL if there is no memory or the stream
+ * is too long for the int that stb_image_write counts with. */
+static unsigned char *zlib_pack(unsigned char *bytes, int size, int *packed_size, int level)
+{
+    z_stream stream = {.zalloc = zlib_alloc, .zfree = zlib_free};
+    if (deflateInit(&stream, level) != Z_OK) {
+        return NULL;
+    }
+    uLong bound = deflateBound(&stream, (uLong)size);
+    packed = bound <= INT_MAX - 64 ? nn_alloc(bound) : NULL;
+    if (packed != NULL) {
+        stream.next_in = bytes;
+        stream.avail_in = (uInt)size;
+        stream.next_out = packed;
+        stream.avail_out = (uInt)bound;
+        if (deflate(&stream, Z_FINISH) != Z_STREAM_END) {
+            picture_free(packed);
+        }
+        *packed_size = (int)stream.total_out;
+    }
+    deflateEnd(&stream);
+    return packed;
+}
+
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#define STB_IMAGE_WRITE_STATIC
+#define STBI_WRITE_NO_STDIO
+#define STBIW_ZLIB_COMPRESS zlib_pack
+#define STBIW_MALLOC(size) nn_alloc((size_t)(size))
+#define STBIW_FREE(memory) picture_free(memory)
+#define STBIW_REALLOC_SIZED(memory, old_size, size)                                                \
+    NULL /* only its own compressor grows blocks                                                   \
+          */
+
+#if defined(__GNUC__)
+#pragma GCC diagnostic ignored "-Wunused-function" /* GCC judges at the end of the file */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#pragma GCC diagnostic ignored "-Wdouble-promotion"
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+#pragma GCC diagnostic ignored "-Wshadow"
+#pragma GCC diagnostic ignored "-Wundef"
+#pragma GCC diagnostic ignored "-Wunused-variable"
+#endif
+#include <stb/stb_image_write.h>
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
+
+/* Takes the finished file. The writer keeps a failure and returns it from nn_writer_commit. */
+static void writer_take(void *context, void *bytes, int size)
+{
+    (void)nn_writer_write(context, bytes, (size_t)size);
+}
+
+static nn_status png_write(const char *path, const uint8_t *pixels, size_t width, size_t height,
+                           size_t channels)
+{
+    if (width == 0 || height == 0 || width > (INT_MAX / 2 - 1) / channels ||
+        height > (size_t)INT_MAX / 2 / (width * channels + 1)) {
+        return nn_fail(NN_ERR_ARGUMENT, "cannot write '%s': no PNG of %zu x %zu pixels", path,
+                       width, height);
+    }
+    nn_writer *writer = NULL;
+    nn_status status = nn_writer_open(&writer, path);
+    if (status != NN_OK) {
+        return status;
+    }
+    int made = stbi_write_png_to_func(writer_take, writer, (int)width, (int)height, (int)channels,
+                                      pixels, (int)(width * channels));
+    picture_free(packed);
+    if (!made) {
+        nn_writer_abandon(writer);
+        return nn_fail(NN_ERR_MEMORY, "cannot write '%s': out of memory", path);
+    }
+    return nn_writer_commit(writer);
+}
+
+nn_status png_write_gray(const char *path, const uint8_t *pixels, size_t width, size_t height)
+{
+    return png_write(path, pixels, width, height, 1);
+}
+
+nn_status png_write_rgb(const char *path, const uint8_t *pixels, size_t width, size_t height)
+{
+    return png_write(path, pixels, width, height, 3);
+}
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+#define SIGNATURE_SIZE 8
+
+/* Deflate makes at most 1032 bytes of one (zlib's technical notes), and one pixel takes a bit. */
+#define PIXELS_PER_BYTE_MAX ((uintmax_t)1032 * 8)
+
+/* Opens a regular file; nothing else is waited for, as a pipe would be. */
+static nn_status file_open(FILE **out, uintmax_t *size, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    struct stat info;
+    if (fd < 0 || fstat(fd, &info) != 0) {
+        nn_fail(NN_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
+    } else if (!S_ISREG(info.st_mode)) {
+        nn_fail(NN_ERR_IO, "cannot read '%s': it is a %s, not a regular file", path,
+                S_ISDIR(info.st_mode)    ? "folder"
+                : S_ISFIFO(info.st_mode) ? "FIFO"
+                                         : "device");
+    } else {
+        *size = (uintmax_t)info.st_size;
+        *out = fdopen(fd, "rb");
+        if (*out != NULL) {
+            return NN_OK;
+        }
+        nn_fail(NN_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return NN_ERR_IO;
+}
+
+static nn_status signature_check(FILE *file, const char *path)
+{
+    unsigned char bytes[SIGNATURE_SIZE];
+    size_t n = fread(bytes, 1, sizeof bytes, file);
+    if (ferror(file)) {
+        return nn_fail(NN_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
+    }
+    if (n < sizeof bytes || png_sig_cmp(bytes, 0, sizeof bytes) != 0) {
+        return nn_fail(NN_ERR_DATA, "'%s' is not a PNG file", path);
+    }
+    rewind(file);
+    return NN_OK;
+}
+
+/* Tells what libpng's message means: it has no codes, and runs out of memory in two spellings. */
+static nn_status libpng_fail(const png_image *image, FILE *file, const char *path)
+{
+    if (strstr(image->message, "memory") != NULL) {
+        return nn_fail(NN_ERR_MEMORY, "cannot read '%s': out of memory", path);
+    }
+    if (ferror(file)) {
+        return nn_fail(NN_ERR_IO, "cannot read '%s': the system reports a read error", path);
+    }
+    return nn_fail(NN_ERR_DATA, "'%s' is a damaged PNG file: %s", path, image->message);
+}
+
+/* Refuses what a digit cannot be, before anything is allocated for its pixels. */
+static nn_status header_check(const png_image *image, uintmax_t file_size, const char *path)
+{
+    uintmax_t pixels = (uintmax_t)image->width * image->height;
+    if (pixels > PNG_MAX_PIXELS) {
+        return nn_fail(NN_ERR_DATA, "'%s' is too large: %lu x %lu pixels, expected at most %zu",
+                       path, (unsigned long)image->width, (unsigned long)image->height,
+                       PNG_MAX_PIXELS);
+    }
+    if (pixels / PIXELS_PER_BYTE_MAX > file_size) {
+        return nn_fail(NN_ERR_DATA, "'%s' is a damaged PNG file: %ju bytes cannot hold %ju pixels",
+                       path, file_size, pixels);
+    }
+    if (image->format & PNG_FORMAT_FLAG_COLOR) {
+        return nn_fail(NN_ERR_DATA, "'%s' is in colour, expected a grey picture", path);
+    }
+    if (image->format & PNG_FORMAT_FLAG_ALPHA) {
+        return nn_fail(NN_ERR_DATA, "'%s' has transparency, expected a plain grey picture", path);
+    }
+    return NN_OK;
+}
+
+nn_status png_read_gray(uint8_t **pixels, size_t *width, size_t *height, const char *path)
+{
+    FILE *file = NULL;
+    uintmax_t file_size = 0;
+    uint8_t *bytes = NULL;
+    png_image image = {.version = PNG_IMAGE_VERSION};
+    nn_status status = file_open(&file, &file_size, path);
+    if (status != NN_OK) {
+        return status;
+    }
+    status = signature_check(file, path);
+    if (status != NN_OK) {
+        goto done;
+    }
+    if (!png_image_begin_read_from_stdio(&image, file)) {
+        status = libpng_fail(&image, file, path);
+        goto done;
+    }
+    status = header_check(&image, file_size, path);
+    if (status != NN_OK) {
+        goto done;
+    }
+    image.format = PNG_FORMAT_GRAY;
+    image.flags |= PNG_IMAGE_FLAG_16BIT_sRGB; /* 16-bit greys are encoded as 8-bit ones are */
+    bytes = nn_alloc_array(image.height, image.width);
+    if (bytes == NULL) {
+        status = nn_fail(NN_ERR_MEMORY, "cannot read '%s': out of memory", path);
+        goto done;
+    }
+    if (!png_image_finish_read(&image, NULL, bytes, 0, NULL)) {
+        status = libpng_fail(&image, file, path);
+        goto done;
+    }
+    *pixels = bytes;
+    *width = image.width;
+    *height = image.height;
+    bytes = NULL;
+done:
+    nn_free(bytes);
+    png_image_free(&image);
+    (void)fclose(file); /* only read from */
+    return status;
+}

@@ -1,0 +1,46 @@
+/* Text: paths and sentences made on demand, numbers as people and programs read them. */
+
+#ifndef DIGITS_TEXT_H
+#define DIGITS_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Room for any number or duration that this module prints. */
+#define TEXT_NUMBER_SIZE 40
+
+/* Makes a text as printf would; the caller gives it back with nn_free. Returns NULL when there is
+ * no memory. */
+char *text_format(const char *format, ...)
+#if defined(__GNUC__)
+    __attribute__((format(printf, 1, 2)))
+#endif
+    ;
+
+/* Makes the path of name in folder, without doubling a slash; as text_format. */
+char *text_path(const char *folder, const char *name);
+
+/* Writes n with a comma between thousands ("11,935") and returns text. */
+const char *text_count(char text[TEXT_NUMBER_SIZE], size_t n);
+
+/* Writes the shortest decimal that reads back as value ("0.1") and returns text. */
+const char *text_real(char text[TEXT_NUMBER_SIZE], double value);
+
+/* Writes seconds as "0:07", "12:34" or "1:02:03", rounded to whole seconds, and returns text. */
+const char *text_duration(char text[TEXT_NUMBER_SIZE], double seconds);
+
+/* Writes bytes as "512 B", "49 kB" or "47.0 MB" (powers of 1000) and returns text. */
+const char *text_bytes(char text[TEXT_NUMBER_SIZE], size_t bytes);
+
+/* Replaces control characters by '?', so that a file's name cannot play tricks on a terminal. */
+void text_tame(char *text);
+
+/* Reports whether text ends with the other. */
+bool text_ends_with(const char *text, const char *end);
+
+/* Returns the one of candidates[n] that word is most likely a slip of (fewest letters inserted,
+ * left out, changed or swapped; Damerau 1964), or NULL if none is close. NULL entries are passed
+ * over. */
+const char *text_nearest(const char *word, const char *const *candidates, size_t n);
+
+#endif

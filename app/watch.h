@@ -1,0 +1,37 @@
+/* Watches a training run: Ctrl-C, a line an epoch, a progress bar, the log. */
+
+#ifndef DIGITS_WATCH_H
+#define DIGITS_WATCH_H
+
+#include "nnlib.h"
+#include "terminal.h"
+#include "train_log.h"
+
+#include <signal.h>
+
+/* Catches SIGINT and SIGTERM, so that training can finish its batch and save; a second one kills
+ * as usual. Signals that were ignored (nohup) stay ignored. */
+void interrupt_catch(void);
+
+/* Reports whether such a signal has come. */
+bool interrupt_came(void);
+
+typedef struct {
+    bool quiet;
+    size_t images; /* an epoch has */
+    size_t epochs; /* asked for */
+    train_log *log;
+    progress bar;
+    double started_at;       /* clock_seconds when training began */
+    double epoch_started_at; /* and this epoch */
+    double epoch_seconds;    /* spent on this epoch's batches so far */
+    size_t done;             /* images of this epoch; all of them after it */
+} watch;
+
+void watch_start(watch *w, bool quiet, size_t images, size_t epochs, train_log *log);
+
+/* The callbacks of nn_train; context is a watch. */
+bool watch_batch(void *context, size_t epoch, size_t images_done, double mean_loss);
+bool watch_epoch(void *context, const nn_epoch *epoch);
+
+#endif

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# usage: scripts/check.sh [PART...]
+#
+# Everything that can be checked before a commit; all parts without arguments, else the ones named:
+#
+#   format     clang-format: every C file is formatted as .clang-format says
+#   shell      shellcheck: the scripts
+#   cppcheck   cppcheck: app/ and nnlib/
+#   tidy       clang-tidy: app/ and nnlib/, with the checks of .clang-tidy
+#   gcc        every preset built with gcc and tested, warnings being errors
+#   clang      the same with clang
+#
+# Installs what is missing (on Debian and its relatives). Stops at the first part that fails.
+
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+presets=(release dev asan ubsan tsan)
+
+check_format() {
+    need_packages clang-format
+    find app nnlib tests -name '*.[ch]' -print0 | xargs -0 -r clang-format --dry-run -Werror
+}
+
+check_shell() {
+    need_packages shellcheck
+    shellcheck --external-sources scripts/*.sh .ci/run
+}
+
+check_cppcheck() {
+    need_packages cppcheck
+    cppcheck --quiet --enable=warning,performance,portability --error-exitcode=1 --inline-suppr \
+        --std=c11 --library=posix --library=gnu -j "$(nproc)" -I nnlib app nnlib
+}
+
+check_tidy() {
+    need_packages "${test_packages[@]}" clang clang-tidy
+    # Of a build by clang, so that clang-tidy understands every flag.
+    cmake --preset dev -B build/clang-dev -DCMAKE_C_COMPILER=clang >/dev/null
+    sed -n 's|^ *"file": "\(.*\)",*$|\1|p' build/clang-dev/compile_commands.json | sort -u |
+        awk -v top="$top" 'index($0, top "/app/") == 1 || index($0, top "/nnlib/") == 1' |
+        xargs -r -d '\n' -n 1 -P "$(nproc)" clang-tidy -p build/clang-dev --quiet
+}
+
+# Builds every preset with the compiler $1, and runs the tests.
+check_builds() {
+    local preset
+    for preset in "${presets[@]}"; do
+        CI=true scripts/test.sh --preset "$preset" --compiler "$1"
+    done
+}
+
+check_gcc() {
+    check_builds gcc
+}
+
+check_clang() {
+    need_packages clang libclang-rt-dev
+    check_builds clang
+}
+
+parts=()
+for part in "$@"; do
+    case $part in
+    --help) show_help && exit 0 ;;
+    format | shell | cppcheck | tidy | gcc | clang) parts+=("$part") ;;
+    *) die_usage "unknown part '$part'" ;;
+    esac
+done
+[ ${#parts[@]} -gt 0 ] || parts=(format shell cppcheck tidy gcc clang)
+
+enter_top
+for part in "${parts[@]}"; do
+    say "==> $part"
+    "check_$part"
+done
+say "all good: ${parts[*]}"

@@ -1,0 +1,333 @@
+/*
+ * The promise: every kernel gives the bits of ref.c, on any shape, from any address, and touches
+ * nothing outside its arrays.
+ *
+ * Arrays lie against a page that may not be touched, once at their end and once at their start.
+ * Shapes, addresses and values come from a fixed seed; a third of the values is exactly zero.
+ */
+#define _DEFAULT_SOURCE 1 /* MAP_ANONYMOUS */
+#include "kernels/kernels.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define MAX_ARRAYS 64
+
+typedef struct {
+    void *map;
+    size_t size;
+} mapping;
+
+static mapping mappings[MAX_ARRAYS];
+static size_t n_mappings;
+
+/* Returns size bytes whose end (or start) lies against a forbidden page. */
+static void *guarded(size_t size, bool at_end)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t inside = (size + page - 1) / page * page;
+    uint8_t *map = mmap(NULL, inside + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    cr_assert_neq(map, MAP_FAILED);
+    cr_assert_lt(n_mappings, MAX_ARRAYS);
+    cr_assert_eq(mprotect(map + page, inside, PROT_READ | PROT_WRITE), 0);
+    mappings[n_mappings++] = (mapping){map, inside + 2 * page};
+    return map + page + (at_end ? inside - size : 0);
+}
+
+static void forget_all(void)
+{
+    while (n_mappings > 0) {
+        n_mappings--;
+        munmap(mappings[n_mappings].map, mappings[n_mappings].size);
+    }
+}
+
+static float *floats(nn_rng *rng, size_t count, bool at_end)
+{
+    float *values = guarded(count * sizeof *values, at_end);
+    for (size_t k = 0; k < count; k++) {
+        values[k] = nn_rng_below(rng, 3) == 0 ? 0 : (float)nn_rng_normal(rng);
+    }
+    return values;
+}
+
+/* Rows of `units` numbers, padded with 0 to `stride`. */
+static float *padded_rows(nn_rng *rng, size_t n, size_t units, size_t stride, bool at_end)
+{
+    float *values = floats(rng, n * stride, at_end);
+    for (size_t b = 0; b < n; b++) {
+        for (size_t k = units; k < stride; k++) {
+            values[b * stride + k] = 0;
+        }
+    }
+    return values;
+}
+
+static float *copy_of(const float *from, size_t count, bool at_end)
+{
+    float *copy = guarded(count * sizeof *copy, at_end);
+    return memcpy(copy, from, count * sizeof *copy);
+}
+
+static void same_bits(const void *expected, const void *found, size_t size, const char *what)
+{
+    cr_assert_eq(memcmp(expected, found, size), 0, "%s differs from ref.c", what);
+}
+
+/* ---- the kernels that this processor has ---- */
+
+static const nn_kernels *find_kernels(const char *name)
+{
+    const nn_kernels *kernels;
+    setenv("NN_KERNEL", name, 1);
+    nn_status status = nn_kernels_choose(&kernels);
+    unsetenv("NN_KERNEL");
+    return status == NN_OK ? kernels : NULL;
+}
+
+/* A layer between `inputs` and `units`, and a batch of n samples. */
+typedef struct {
+    nn_rng rng;
+    bool at_end;
+    size_t n, inputs, units, stride, in_stride;
+} shape;
+
+typedef void check(const nn_kernels *, shape);
+
+static void on_many_shapes(check *one_check)
+{
+    static const char *const names[] = {"avx2", "avx512", "neon"};
+    static const size_t batches[] = {1, 2, 3, 5, 6, 7, 10, 11, 16, 17, 32, 100};
+    static const size_t inputs[] = {1, 2, 15, 16, 17, 40, 100, 784};
+    static const size_t units[] = {1, 10, 15, 16, 17, 33, 64};
+    size_t seed = 0;
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        const nn_kernels *kernels = find_kernels(names[k]);
+        for (size_t trial = 0; kernels && trial < 150; trial++) {
+            shape s = {.at_end = trial % 2 == 0};
+            nn_rng_seed(&s.rng, seed++);
+            s.n = batches[nn_rng_below(&s.rng, sizeof batches / sizeof *batches)];
+            s.inputs = inputs[nn_rng_below(&s.rng, sizeof inputs / sizeof *inputs)];
+            s.units = units[nn_rng_below(&s.rng, sizeof units / sizeof *units)];
+            s.stride = nn_padded(s.units);
+            s.in_stride = nn_padded(s.inputs);
+            one_check(kernels, s);
+            forget_all();
+        }
+    }
+}
+
+/* ---- batches of bytes ---- */
+
+static nn_pixel_batch random_pixels(shape *s)
+{
+    nn_rng *rng = &s->rng;
+    size_t samples = s->n + nn_rng_below(rng, 5);
+    uint8_t *pixels = guarded(samples * s->inputs, s->at_end);
+    uint32_t *index = guarded(s->n * sizeof *index, s->at_end);
+    uint64_t blank = nn_rng_below(rng, 4); /* from no blank pixels to three of four */
+    for (size_t k = 0; k < samples * s->inputs; k++) {
+        bool border = k % s->inputs % 28 < 4; /* never inked, as in real digits */
+        pixels[k] = border || nn_rng_below(rng, 4) < blank ? 0 : (uint8_t)nn_rng_below(rng, 256);
+    }
+    for (size_t b = 0; b < s->n; b++) {
+        index[b] = (uint32_t)nn_rng_below(rng, samples);
+    }
+    return (nn_pixel_batch){pixels, blank % 2 ? index : NULL, s->n, s->inputs};
+}
+
+static uint32_t *row_space(const shape *s)
+{
+    return guarded(2 * (s->inputs + NN_LANES) * sizeof(uint32_t), true);
+}
+
+/* ---- the promises ---- */
+
+static void check_forward(const nn_kernels *kernels, shape s)
+{
+    float *w = padded_rows(&s.rng, s.inputs, s.units, s.stride, s.at_end);
+    float *bias = padded_rows(&s.rng, 1, s.units, s.stride, s.at_end);
+    float *x = floats(&s.rng, s.n * s.in_stride, s.at_end);
+    float *expected = floats(&s.rng, s.n * s.stride, s.at_end);
+    float *found = floats(&s.rng, s.n * s.stride, s.at_end);
+    nn_kernels_ref.forward(expected, s.stride, x, s.in_stride, w, bias, s.n, s.inputs);
+    kernels->forward(found, s.stride, x, s.in_stride, w, bias, s.n, s.inputs);
+    same_bits(expected, found, s.n * s.stride * sizeof *found, "forward");
+
+    nn_pixel_batch batch = random_pixels(&s);
+    nn_kernels_ref.forward_pixels(expected, s.stride, &batch, w, bias, row_space(&s));
+    kernels->forward_pixels(found, s.stride, &batch, w, bias, row_space(&s));
+    same_bits(expected, found, s.n * s.stride * sizeof *found, "forward_pixels");
+}
+
+Test(kernels, forward_agrees_with_the_reference)
+{
+    on_many_shapes(check_forward);
+}
+
+static void check_backward(const nn_kernels *kernels, shape s)
+{
+    float *w = padded_rows(&s.rng, s.inputs, s.units, s.stride, s.at_end);
+    float *delta = padded_rows(&s.rng, s.n, s.units, s.stride, s.at_end);
+    float *slope = floats(&s.rng, s.n * s.in_stride, s.at_end);
+    float *expected = guarded(s.n * s.in_stride * sizeof *expected, s.at_end);
+    float *found = guarded(s.n * s.in_stride * sizeof *found, s.at_end);
+    float *scratch = guarded(s.units * s.in_stride * sizeof *scratch, true);
+    nn_kernels_ref.backward(expected, s.in_stride, slope, delta, s.stride, w, s.n, s.inputs,
+                            s.units, NULL);
+    kernels->backward(found, s.in_stride, slope, delta, s.stride, w, s.n, s.inputs, s.units,
+                      scratch);
+    for (size_t b = 0; b < s.n; b++) {
+        size_t row = b * s.in_stride;
+        same_bits(expected + row, found + row, s.inputs * sizeof *found, "backward");
+        for (size_t i = s.inputs; i < s.in_stride; i++) {
+            cr_assert(found[row + i] == 0, "backward leaves numbers in the padding");
+        }
+    }
+}
+
+Test(kernels, backward_agrees_with_the_reference_and_keeps_the_padding_zero)
+{
+    on_many_shapes(check_backward);
+}
+
+/* +0 and -0 may differ between gradients (see kernels.h): adding +0 makes them equal. */
+static void add_zero(float *values, size_t count)
+{
+    for (size_t k = 0; k < count; k++) {
+        values[k] += 0.0f;
+    }
+}
+
+static void check_gradient(const nn_kernels *kernels, shape s)
+{
+    size_t count = s.inputs * s.stride;
+    float *delta = padded_rows(&s.rng, s.n, s.units, s.stride, s.at_end);
+    float *x = floats(&s.rng, s.n * s.in_stride, s.at_end);
+    float *expected = floats(&s.rng, count, s.at_end);
+    float *found = floats(&s.rng, count, s.at_end);
+    nn_kernels_ref.gradient(expected, x, s.in_stride, delta, s.stride, s.n, s.inputs);
+    kernels->gradient(found, x, s.in_stride, delta, s.stride, s.n, s.inputs);
+    add_zero(expected, count);
+    add_zero(found, count);
+    same_bits(expected, found, count * sizeof *found, "gradient");
+
+    nn_pixel_batch batch = random_pixels(&s);
+    nn_kernels_ref.gradient_pixels(expected, &batch, delta, s.stride, row_space(&s));
+    kernels->gradient_pixels(found, &batch, delta, s.stride, row_space(&s));
+    add_zero(expected, count);
+    add_zero(found, count);
+    same_bits(expected, found, count * sizeof *found, "gradient_pixels");
+
+    nn_kernels_ref.gradient_bias(expected, delta, s.stride, s.n);
+    kernels->gradient_bias(found, delta, s.stride, s.n);
+    same_bits(expected, found, s.stride * sizeof *found, "gradient_bias");
+}
+
+Test(kernels, gradient_agrees_with_the_reference)
+{
+    on_many_shapes(check_gradient);
+}
+
+/* Velocities of every size: ordinary, about the floor, zero. */
+static float *velocities(nn_rng *rng, size_t count, bool at_end)
+{
+    static const float sizes[] = {1, 0x1p-58f, 0x1p-60f, 0x1p-62f, 0, 0};
+    float *v = floats(rng, count, at_end);
+    for (size_t k = 0; k < count; k++) {
+        v[k] *= sizes[nn_rng_below(rng, 6)];
+        v[k] += 0.0f; /* a velocity is never -0 */
+    }
+    return v;
+}
+
+static void check_learn(const nn_kernels *kernels, shape s)
+{
+    size_t count = s.inputs * s.stride;
+    float *w = floats(&s.rng, count, s.at_end), *w2 = copy_of(w, count, s.at_end);
+    float *v = velocities(&s.rng, count, s.at_end), *v2 = copy_of(v, count, s.at_end);
+    float *g = floats(&s.rng, count, s.at_end), *g2 = copy_of(g, count, s.at_end);
+    float *delta = padded_rows(&s.rng, s.n, s.units, s.stride, s.at_end);
+    nn_step step = {0.1f, 0.9f, nn_rng_below(&s.rng, 2) ? 0.001f : 0};
+    nn_kernels_ref.step(w, v, g, count, &step);
+    kernels->step(w2, v2, g2, count, &step);
+    same_bits(w, w2, count * sizeof *w, "step's weights");
+    same_bits(v, v2, count * sizeof *v, "step's velocities");
+
+    nn_pixel_batch batch = random_pixels(&s);
+    for (int pass = 0; pass < 3; pass++) {
+        nn_kernels_ref.learn_pixels(w, v, g, &batch, delta, s.stride, &step, row_space(&s));
+        kernels->learn_pixels(w2, v2, g2, &batch, delta, s.stride, &step, row_space(&s));
+        same_bits(w, w2, count * sizeof *w, "learn_pixels' weights");
+        same_bits(v, v2, count * sizeof *v, "learn_pixels' velocities");
+    }
+}
+
+Test(kernels, step_and_learn_agree_with_the_reference)
+{
+    on_many_shapes(check_learn);
+}
+
+static void check_activations(const nn_kernels *kernels, shape s)
+{
+    size_t count = s.n * s.stride;
+    float *a = floats(&s.rng, count, s.at_end);
+    for (size_t k = 0; k < count; k++) {
+        a[k] *= nn_rng_below(&s.rng, 10) == 0 ? 50 : 2;
+    }
+    float *slope = floats(&s.rng, count, s.at_end), *slope2 = copy_of(slope, count, s.at_end);
+    for (size_t kind = 0; kind < NN_SOFTMAX; kind++) {
+        float *z = copy_of(a, count, s.at_end), *z2 = copy_of(a, count, s.at_end);
+        nn_kernels_ref.activate((nn_activation)kind, z, slope, count);
+        kernels->activate((nn_activation)kind, z2, slope2, count);
+        same_bits(z, z2, count * sizeof *z, nn_activation_name((nn_activation)kind));
+        same_bits(slope, slope2, count * sizeof *slope, "slope");
+    }
+    double *sum = guarded(s.n * sizeof *sum, true), *sum2 = guarded(s.n * sizeof *sum2, true);
+    float *z = copy_of(a, count, s.at_end), *z2 = copy_of(a, count, s.at_end);
+    nn_kernels_ref.softmax(z, s.stride, sum, s.n, s.units);
+    kernels->softmax(z2, s.stride, sum2, s.n, s.units);
+    same_bits(z, z2, count * sizeof *z, "softmax");
+    same_bits(sum, sum2, s.n * sizeof *sum, "softmax's log sum");
+}
+
+Test(kernels, activations_and_softmax_agree_with_the_reference)
+{
+    on_many_shapes(check_activations);
+}
+
+static void check_load(const nn_kernels *kernels, shape s)
+{
+    nn_pixel_batch batch = random_pixels(&s);
+    float *x = floats(&s.rng, s.n * s.in_stride, s.at_end);
+    kernels->load_pixels(x, s.in_stride, &batch);
+    for (size_t b = 0; b < s.n; b++) {
+        const uint8_t *pixels = batch.pixels + (batch.index ? batch.index[b] : b) * s.inputs;
+        for (size_t i = 0; i < s.inputs; i++) {
+            cr_assert(x[b * s.in_stride + i] == (float)pixels[i] / 255.0f);
+        }
+    }
+}
+
+Test(kernels, bytes_become_numbers_from_0_to_1)
+{
+    on_many_shapes(check_load);
+}
+
+Test(kernels, an_unknown_name_is_refused)
+{
+    const nn_kernels *kernels = NULL;
+    setenv("NN_KERNEL", "abacus", 1);
+    cr_assert_eq(nn_kernels_choose(&kernels), NN_ERR_ARGUMENT);
+    cr_assert_null(kernels);
+    cr_assert(strstr(nn_error_text(), "abacus"));
+    unsetenv("NN_KERNEL");
+}
+
+Test(kernels, the_reference_is_always_there)
+{
+    cr_assert_eq(find_kernels("ref"), &nn_kernels_ref);
+}
