@@ -31,7 +31,7 @@ struct nn_state {
     nn_real *targets;   /* y: the same shape */
     double *log_sum;    /* [max_batch], ln sum exp a(L) of a softmax layer */
     nn_real *gradients; /* as net->params */
-    nn_real *scratch;   /* a layer's weights transposed, above the first */
+    nn_real *scratch;   /* the kernels' work space */
     nn_real *block;     /* all of the above but log_sum */
     uint32_t *rows;     /* [2 (inputs + NN_LANES)], the kernels' lists of pixels */
 };
@@ -81,15 +81,14 @@ static size_t place_arrays(nn_state *state, nn_real *block, const nn_net *net, b
     state->logits = take(block, &used, last);
     state->targets = take(block, &used, last);
     if (gradients) {
-        size_t scratch = 0;
-        for (size_t l = 1; l < config->n_layers; l++) {
-            const nn_shape *shape = &net->shapes[l];
-            size_t size = shape->units * nn_padded(shape->inputs);
-            scratch = size > scratch ? size : scratch;
-        }
         state->gradients = take(block, &used, net->block_size);
-        state->scratch = take(block, &used, scratch);
     }
+    size_t scratch = 0;
+    for (size_t l = 0; l < config->n_layers; l++) {
+        size_t size = net->kernels->scratch_size(net->shapes[l].inputs, net->shapes[l].units);
+        scratch = size > scratch ? size : scratch;
+    }
+    state->scratch = take(block, &used, scratch);
     return used;
 }
 
@@ -182,11 +181,12 @@ static nn_pixel_batch pixel_batch(const nn_batch *batch)
     return (nn_pixel_batch){batch->data->pixels, batch->index, batch->n, batch->data->inputs};
 }
 
-/* Whether the first layer works on the bytes themselves. With dropout on the inputs they become
- * numbers first. */
-static bool takes_bytes(const nn_state *state, const nn_batch *batch)
+/* Whether the first layer works on the bytes themselves. With dropout on the inputs, or where the
+ * kernels prefer it, they become numbers first. */
+static bool takes_bytes(const nn_net *net, const nn_state *state, const nn_batch *batch)
 {
-    return batch->data->pixels && !state->masked_input;
+    return batch->data->pixels && !state->masked_input &&
+           !net->kernels->prefers_numbers(batch->n, net->shapes[0].stride);
 }
 
 /* x = z(0) as numbers, where the first layer needs them */
@@ -194,7 +194,7 @@ static void load_inputs(const nn_net *net, nn_state *state, const nn_batch *batc
 {
     const nn_data *data = batch->data;
     nn_real *x = state->input.z;
-    if (takes_bytes(state, batch)) {
+    if (takes_bytes(net, state, batch)) {
         return;
     }
     if (data->pixels) {
@@ -215,13 +215,13 @@ static void pre_activations(const nn_net *net, nn_state *state, const nn_batch *
     const nn_shape *shape = &net->shapes[l];
     const nn_real *w = net->params + shape->weights, *bias = net->params + shape->biases;
     layer_state *layer = &state->layers[l];
-    if (l == 0 && takes_bytes(state, batch)) {
+    if (l == 0 && takes_bytes(net, state, batch)) {
         const nn_pixel_batch pixels = pixel_batch(batch);
         net->kernels->forward_pixels(layer->z, layer->stride, &pixels, w, bias, state->rows);
     } else {
         const layer_state *below = l > 0 ? &state->layers[l - 1] : &state->input;
         net->kernels->forward(layer->z, layer->stride, below->z, below->stride, w, bias, batch->n,
-                              shape->inputs);
+                              shape->inputs, shape->stride, state->scratch);
     }
 }
 
@@ -377,7 +377,7 @@ static void weight_gradient(const nn_net *net, nn_state *state, const nn_batch *
 {
     const layer_state *layer = &state->layers[l];
     nn_real *gw = state->gradients + net->shapes[l].weights;
-    if (l == 0 && takes_bytes(state, batch)) {
+    if (l == 0 && takes_bytes(net, state, batch)) {
         const nn_pixel_batch pixels = pixel_batch(batch);
         net->kernels->gradient_pixels(gw, &pixels, layer->delta, layer->stride, state->rows);
     } else {
@@ -418,14 +418,15 @@ void nn_backward_and_step(nn_net *net, nn_state *state, const nn_batch *batch, n
         if (l > 0) {
             hidden_delta(net, state, l);
         }
-        if (l == 0 && takes_bytes(state, batch)) {
+        if (l == 0 && takes_bytes(net, state, batch)) {
             const nn_pixel_batch pixels = pixel_batch(batch);
             net->kernels->learn_pixels(w + s->weights, v + s->weights, g + s->weights, &pixels,
                                        state->layers[0].delta, s->stride, &weights, state->rows);
         } else {
-            weight_gradient(net, state, batch, l);
-            net->kernels->step(w + s->weights, v + s->weights, g + s->weights,
-                               s->inputs * s->stride, &weights);
+            const layer_state *below = l > 0 ? &state->layers[l - 1] : &state->input;
+            net->kernels->learn(w + s->weights, v + s->weights, g + s->weights, below->z,
+                                below->stride, state->layers[l].delta, s->stride, state->n,
+                                s->inputs, s->stride, &weights, state->scratch);
         }
         bias_gradient(net, state, l);
         net->kernels->step(w + s->biases, v + s->biases, g + s->biases, s->stride, &biases);

@@ -101,8 +101,8 @@ static void on_many_shapes(check *one_check)
 {
     static const char *const names[] = {"avx2", "avx512", "neon"};
     static const size_t batches[] = {1, 2, 3, 5, 6, 7, 10, 11, 16, 17, 32, 100};
-    static const size_t inputs[] = {1, 2, 15, 16, 17, 40, 100, 784};
-    static const size_t units[] = {1, 10, 15, 16, 17, 33, 64};
+    static const size_t inputs[] = {1, 2, 15, 16, 17, 40, 100, 350, 784};
+    static const size_t units[] = {1, 10, 15, 16, 17, 33, 64, 65, 150, 400};
     size_t seed = 0;
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         const nn_kernels *kernels = find_kernels(names[k]);
@@ -144,6 +144,11 @@ static uint32_t *row_space(const shape *s)
     return guarded(2 * (s->inputs + NN_LANES) * sizeof(uint32_t), true);
 }
 
+static float *scratch_space(const nn_kernels *kernels, const shape *s)
+{
+    return guarded(kernels->scratch_size(s->inputs, s->units) * sizeof(float), true);
+}
+
 /* ---- the promises ---- */
 
 static void check_forward(const nn_kernels *kernels, shape s)
@@ -153,8 +158,10 @@ static void check_forward(const nn_kernels *kernels, shape s)
     float *x = floats(&s.rng, s.n * s.in_stride, s.at_end);
     float *expected = floats(&s.rng, s.n * s.stride, s.at_end);
     float *found = floats(&s.rng, s.n * s.stride, s.at_end);
-    nn_kernels_ref.forward(expected, s.stride, x, s.in_stride, w, bias, s.n, s.inputs);
-    kernels->forward(found, s.stride, x, s.in_stride, w, bias, s.n, s.inputs);
+    nn_kernels_ref.forward(expected, s.stride, x, s.in_stride, w, bias, s.n, s.inputs, s.stride,
+                           NULL);
+    kernels->forward(found, s.stride, x, s.in_stride, w, bias, s.n, s.inputs, s.stride,
+                     scratch_space(kernels, &s));
     same_bits(expected, found, s.n * s.stride * sizeof *found, "forward");
 
     nn_pixel_batch batch = random_pixels(&s);
@@ -175,7 +182,7 @@ static void check_backward(const nn_kernels *kernels, shape s)
     float *slope = floats(&s.rng, s.n * s.in_stride, s.at_end);
     float *expected = guarded(s.n * s.in_stride * sizeof *expected, s.at_end);
     float *found = guarded(s.n * s.in_stride * sizeof *found, s.at_end);
-    float *scratch = guarded(s.units * s.in_stride * sizeof *scratch, true);
+    float *scratch = scratch_space(kernels, &s);
     nn_kernels_ref.backward(expected, s.in_stride, slope, delta, s.stride, w, s.n, s.inputs,
                             s.units, NULL);
     kernels->backward(found, s.in_stride, slope, delta, s.stride, w, s.n, s.inputs, s.units,
@@ -256,6 +263,14 @@ static void check_learn(const nn_kernels *kernels, shape s)
     kernels->step(w2, v2, g2, count, &step);
     same_bits(w, w2, count * sizeof *w, "step's weights");
     same_bits(v, v2, count * sizeof *v, "step's velocities");
+
+    float *x = floats(&s.rng, s.n * s.in_stride, s.at_end), *scratch = scratch_space(kernels, &s);
+    nn_kernels_ref.learn(w, v, g, x, s.in_stride, delta, s.stride, s.n, s.inputs, s.stride, &step,
+                         NULL);
+    kernels->learn(w2, v2, g2, x, s.in_stride, delta, s.stride, s.n, s.inputs, s.stride, &step,
+                   scratch);
+    same_bits(w, w2, count * sizeof *w, "learn's weights");
+    same_bits(v, v2, count * sizeof *v, "learn's velocities");
 
     nn_pixel_batch batch = random_pixels(&s);
     for (int pass = 0; pass < 3; pass++) {

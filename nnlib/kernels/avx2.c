@@ -6,6 +6,8 @@
 
 #define VEC_LANES 8
 #define TILE_IMAGES 5
+#define GEMM_M 6
+#define GEMM_ROWS 1
 
 typedef __m256 vec;
 

@@ -6,6 +6,8 @@
 
 #define VEC_LANES 16
 #define TILE_IMAGES 6
+#define GEMM_M 12
+#define GEMM_ROWS 2
 
 typedef __m512 vec;
 

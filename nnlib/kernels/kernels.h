@@ -38,9 +38,16 @@ typedef struct {
     /* x[b][i] as above; the padding of x stays as it is. */
     void (*load_pixels)(nn_real *x, size_t x_stride, const nn_pixel_batch *batch);
 
-    /* a[b][o] = (sum over i of x[b][i] w[i][o]) + bias[o] */
+    /* Whether for n samples and so many units it is faster to turn bytes into numbers and compute
+     * every product than to skip the pixels that are 0. */
+    bool (*prefers_numbers)(size_t n, size_t stride);
+
+    /* Numbers of work space ("scratch") that a layer's kernels need. */
+    size_t (*scratch_size)(size_t inputs, size_t units);
+
+    /* a[b][o] = (sum over i of x[b][i] w[i][o]) + bias[o] for o < width, a multiple of NN_LANES */
     void (*forward)(nn_real *a, size_t stride, const nn_real *x, size_t x_stride, const nn_real *w,
-                    const nn_real *bias, size_t n, size_t inputs);
+                    const nn_real *bias, size_t n, size_t inputs, size_t width, nn_real *scratch);
 
     /* The same from bytes. rows[2 (inputs + NN_LANES)] is work space. */
     void (*forward_pixels)(nn_real *a, size_t stride, const nn_pixel_batch *batch,
@@ -54,8 +61,7 @@ typedef struct {
      * half of the partial sums is added to the lower half until one is left. */
     void (*softmax)(nn_real *z, size_t stride, double *log_sum, size_t n, size_t units);
 
-    /* delta_in[b][i] = (sum over o < units of w[i][o] delta[b][o]) slope[b][i]; padding stays 0.
-     * scratch[units * in_stride] is work space. */
+    /* delta_in[b][i] = (sum over o < units of w[i][o] delta[b][o]) slope[b][i]; padding stays 0 */
     void (*backward)(nn_real *delta_in, size_t in_stride, const nn_real *slope,
                      const nn_real *delta, size_t stride, const nn_real *w, size_t n,
                      size_t inputs, size_t units, nn_real *scratch);
@@ -74,7 +80,12 @@ typedef struct {
     /* g = fma(l2, w, g);  v = fma(m, v, -(mu g)), +0 if |v| < NN_VELOCITY_FLOOR;  w = w + v */
     void (*step)(nn_real *w, nn_real *v, const nn_real *g, size_t count, const nn_step *step);
 
-    /* gradient_pixels and step in one; g[inputs][stride] is work space. */
+    /* gradient and step in one, for o < width; g[inputs][stride] is work space. */
+    void (*learn)(nn_real *w, nn_real *v, nn_real *g, const nn_real *x, size_t x_stride,
+                  const nn_real *delta, size_t stride, size_t n, size_t inputs, size_t width,
+                  const nn_step *step, nn_real *scratch);
+
+    /* The same from bytes, for all units. */
     void (*learn_pixels)(nn_real *w, nn_real *v, nn_real *g, const nn_pixel_batch *batch,
                          const nn_real *delta, size_t stride, const nn_step *step,
                          uint32_t *rows);

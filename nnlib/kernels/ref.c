@@ -19,15 +19,31 @@ static inline void add_bias(nn_real *sum, const nn_real *bias, size_t stride)
     }
 }
 
-static void ref_forward(nn_real *a, size_t stride, const nn_real *x, size_t x_stride,
-                             const nn_real *w, const nn_real *bias, size_t n, size_t inputs)
+static bool ref_prefers_numbers(size_t n, size_t stride)
 {
-    memset(a, 0, n * stride * sizeof *a);
+    (void)n;
+    (void)stride;
+    return false;
+}
+
+static size_t ref_scratch_size(size_t inputs, size_t units)
+{
+    (void)inputs;
+    (void)units;
+    return 0;
+}
+
+static void ref_forward(nn_real *a, size_t stride, const nn_real *x, size_t x_stride,
+                        const nn_real *w, const nn_real *bias, size_t n, size_t inputs,
+                        size_t width, nn_real *scratch)
+{
+    (void)scratch;
     for (size_t b = 0; b < n; b++) {
+        memset(a + b * stride, 0, width * sizeof *a);
         for (size_t i = 0; i < inputs; i++) {
-            add_row(a + b * stride, x[b * x_stride + i], w + i * stride, stride);
+            add_row(a + b * stride, x[b * x_stride + i], w + i * stride, width);
         }
-        add_bias(a + b * stride, bias, stride);
+        add_bias(a + b * stride, bias, width);
     }
 }
 
@@ -103,6 +119,21 @@ static void ref_step(nn_real *w, nn_real *v, const nn_real *g, size_t count,
     }
 }
 
+static void ref_learn(nn_real *w, nn_real *v, nn_real *g, const nn_real *x, size_t x_stride,
+                      const nn_real *delta, size_t stride, size_t n, size_t inputs, size_t width,
+                      const nn_step *step, nn_real *scratch)
+{
+    (void)scratch;
+    for (size_t i = 0; i < inputs; i++) {
+        nn_real *row = g + i * stride;
+        memset(row, 0, width * sizeof *row);
+        for (size_t b = 0; b < n; b++) {
+            add_row(row, x[b * x_stride + i], delta + b * stride, width);
+        }
+        ref_step(w + i * stride, v + i * stride, row, width, step);
+    }
+}
+
 static void ref_learn_pixels(nn_real *w, nn_real *v, nn_real *g, const nn_pixel_batch *batch,
                                   const nn_real *delta, size_t stride, const nn_step *step,
                                   uint32_t *rows)
@@ -114,6 +145,8 @@ static void ref_learn_pixels(nn_real *w, nn_real *v, nn_real *g, const nn_pixel_
 const nn_kernels nn_kernels_ref = {
     .name = "ref",
     .load_pixels = portable_load_pixels,
+    .prefers_numbers = ref_prefers_numbers,
+    .scratch_size = ref_scratch_size,
     .forward = ref_forward,
     .forward_pixels = ref_forward_pixels,
     .activate = portable_activate,
@@ -123,5 +156,6 @@ const nn_kernels nn_kernels_ref = {
     .gradient_pixels = ref_gradient_pixels,
     .gradient_bias = portable_gradient_bias,
     .step = ref_step,
+    .learn = ref_learn,
     .learn_pixels = ref_learn_pixels,
 };

@@ -10,6 +10,7 @@
  *   vec_flush(v)           +0 in the lanes where |v| < NN_VELOCITY_FLOOR, else v
  *   vec_is_zero(v)         whether every lane is 0
  *   rows_16                lists the pixels in use, see find_rows
+ *   GEMM_M, GEMM_ROWS      the tile of gemm.h, as large as the registers allow
  *
  * Work goes in tiles: TILE_IMAGES samples by NN_LANES units, whose sums stay in registers while
  * the loop runs along the pixels. A sum belongs to one lane of one register from beginning to end:
@@ -66,6 +67,56 @@ static inline row row_fma(float value, row w, row sum)
     vec x = vec_set(value);
     EACH_VEC(k) sum.v[k] = vec_fma(x, w.v[k], sum.v[k]);
     return sum;
+}
+
+/* ---- update ---- */
+
+typedef struct {
+    vec mu, m, l2;
+} step_vecs;
+
+/* One row's step for a gradient in registers. */
+static inline void step_row(float *w, float *v, row g, const step_vecs *s)
+{
+    row weights = row_load(w), velocity = row_load(v);
+    EACH_VEC(k)
+    {
+        vec slope = vec_fma(s->l2, weights.v[k], g.v[k]);
+        velocity.v[k] =
+            vec_flush(vec_fma(s->m, velocity.v[k], vec_negate(vec_mul(s->mu, slope))));
+        weights.v[k] = vec_add(weights.v[k], velocity.v[k]);
+    }
+    row_store(v, velocity);
+    row_store(w, weights);
+}
+
+static inline step_vecs step_vecs_of(const nn_step *step)
+{
+    return (step_vecs){vec_set(step->learning_rate), vec_set(step->momentum), vec_set(step->l2)};
+}
+
+static void vector_step(float *w, float *v, const float *g, size_t count, const nn_step *step)
+{
+    const step_vecs s = step_vecs_of(step);
+    for (size_t k = 0; k < count; k += NN_LANES) {
+        step_row(w + k, v + k, row_load(g + k), &s);
+    }
+}
+
+#include "gemm.h"
+
+/* Layers of more units than this go through gemm.h. */
+#define NARROW 64
+
+static size_t vector_scratch_size(size_t inputs, size_t units)
+{
+    return units > NARROW || inputs > NARROW ? GEMM_PACK : NARROW * NARROW;
+}
+
+/* Whether a product of n samples and so many units is worth gemm.h's packing. */
+static bool is_wide(size_t n, size_t stride)
+{
+    return n >= 16 && stride > NARROW;
 }
 
 /* ---- the pixels in use ---- */
@@ -158,14 +209,21 @@ static void vector_forward_pixels(float *a, size_t stride, const nn_pixel_batch 
 
 /* The same from numbers, without a list: hidden layers seldom hold zeros. */
 static void vector_forward(float *a, size_t stride, const float *x, size_t x_stride,
-                           const float *w, const float *bias, size_t n, size_t inputs)
+                           const float *w, const float *bias, size_t n, size_t inputs,
+                           size_t width, float *scratch)
 {
+    if (is_wide(n, width)) {
+        multiply(&(gemm){.m = n, .n = width, .k = inputs, .a = {x, x_stride, 1},
+                         .b = {w, stride, 1}, .c = a, .c_row = stride, .end = ADD_BIAS,
+                         .bias = bias, .pack = scratch});
+        return;
+    }
     for (size_t first = 0; first < n; first += TILE_IMAGES) {
         size_t sample[TILE_IMAGES];
         for (size_t k = 0; k < TILE_IMAGES; k++) {
             sample[k] = first + k < n ? first + k : n - 1;
         }
-        for (size_t o = 0; o < stride; o += NN_LANES) {
+        for (size_t o = 0; o < width; o += NN_LANES) {
             row sum[TILE_IMAGES];
             for (size_t k = 0; k < TILE_IMAGES; k++) {
                 sum[k] = row_zero();
@@ -190,16 +248,26 @@ static void vector_backward(float *delta_in, size_t in_stride, const float *slop
                             const float *delta, size_t stride, const float *w, size_t n,
                             size_t inputs, size_t units, float *scratch)
 {
+    if (units > NARROW || inputs > NARROW) {
+        multiply(&(gemm){.m = n, .n = nn_padded(inputs), .k = units, .a = {delta, stride, 1},
+                         .b = {w, 1, stride}, .b_columns = inputs, .c = delta_in,
+                         .c_row = in_stride, .end = TIMES_SLOPE, .slope = slope,
+                         .pack = scratch});
+        return;
+    }
     for (size_t o = 0; o < units; o++) {
         for (size_t i = 0; i < inputs; i++) {
-            scratch[o * in_stride + i] = w[i * stride + o];
+            scratch[o * NARROW + i] = w[i * stride + o];
+        }
+        for (size_t i = inputs; i < nn_padded(inputs); i++) {
+            scratch[o * NARROW + i] = 0;
         }
     }
-    for (size_t first = 0; first < in_stride; first += NN_LANES) {
+    for (size_t first = 0; first < inputs; first += NN_LANES) {
         for (size_t b = 0; b < n; b++) {
             row sum = row_zero();
             for (size_t o = 0; o < units; o++) {
-                sum = row_fma(delta[b * stride + o], row_load(scratch + o * in_stride + first),
+                sum = row_fma(delta[b * stride + o], row_load(scratch + o * NARROW + first),
                               sum);
             }
             row slopes = row_load(slope + b * in_stride + first);
@@ -270,39 +338,7 @@ static void vector_gradient(float *gw, const float *x, size_t x_stride, const fl
     }
 }
 
-/* ---- update ---- */
-
-typedef struct {
-    vec mu, m, l2;
-} step_vecs;
-
-/* One row's step for a gradient in registers. */
-static inline void step_row(float *w, float *v, row g, const step_vecs *s)
-{
-    row weights = row_load(w), velocity = row_load(v);
-    EACH_VEC(k)
-    {
-        vec slope = vec_fma(s->l2, weights.v[k], g.v[k]);
-        velocity.v[k] =
-            vec_flush(vec_fma(s->m, velocity.v[k], vec_negate(vec_mul(s->mu, slope))));
-        weights.v[k] = vec_add(weights.v[k], velocity.v[k]);
-    }
-    row_store(v, velocity);
-    row_store(w, weights);
-}
-
-static inline step_vecs step_vecs_of(const nn_step *step)
-{
-    return (step_vecs){vec_set(step->learning_rate), vec_set(step->momentum), vec_set(step->l2)};
-}
-
-static void vector_step(float *w, float *v, const float *g, size_t count, const nn_step *step)
-{
-    const step_vecs s = step_vecs_of(step);
-    for (size_t k = 0; k < count; k += NN_LANES) {
-        step_row(w + k, v + k, row_load(g + k), &s);
-    }
-}
+/* ---- gradient and step in one ---- */
 
 /* Gradient and step of the rows in use, while a small batch's deltas fit in the registers: the
  * gradients never go to memory. SLOTS >= n; a constant, so that the loop along the samples becomes
@@ -343,6 +379,28 @@ static inline void step_idle_rows(float *w, float *v, size_t stride, const step_
     }
 }
 
+static void vector_learn(float *w, float *v, float *g, const float *x, size_t x_stride,
+                         const float *delta, size_t stride, size_t n, size_t inputs, size_t width,
+                         const nn_step *step, float *scratch)
+{
+    const step_vecs s = step_vecs_of(step);
+    if (is_wide(n, width)) {
+        multiply(&(gemm){.m = inputs, .n = width, .k = n, .a = {x, 1, x_stride},
+                         .b = {delta, stride, 1}, .c = g, .c_row = stride, .end = TAKE_STEP,
+                         .w = w, .v = v, .step = s, .pack = scratch});
+        return;
+    }
+    for (size_t o = 0; o < width; o += NN_LANES) {
+        for (size_t i = 0; i < inputs; i++) {
+            row sum = row_zero();
+            for (size_t b = 0; b < n; b++) {
+                sum = row_fma(x[b * x_stride + i], row_load(delta + b * stride + o), sum);
+            }
+            step_row(w + i * stride + o, v + i * stride + o, sum, &s);
+        }
+    }
+}
+
 static void vector_learn_pixels(float *w, float *v, float *g, const nn_pixel_batch *batch,
                                 const float *delta, size_t stride, const nn_step *step,
                                 uint32_t *rows)
@@ -377,11 +435,12 @@ static void vector_learn_pixels(float *w, float *v, float *g, const nn_pixel_bat
 /* The table of these kernels; what is not here is taken as the compiler makes it of portable.h. */
 #define VECTOR_KERNELS(NAME)                                                                       \
     {                                                                                              \
-        .name = NAME, .load_pixels = portable_load_pixels, .forward = vector_forward,              \
+        .name = NAME, .load_pixels = portable_load_pixels, .prefers_numbers = is_wide,             \
+        .scratch_size = vector_scratch_size, .forward = vector_forward,                            \
         .forward_pixels = vector_forward_pixels, .activate = portable_activate,                    \
         .softmax = portable_softmax, .backward = vector_backward, .gradient = vector_gradient,     \
         .gradient_pixels = vector_gradient_pixels, .gradient_bias = portable_gradient_bias,        \
-        .step = vector_step, .learn_pixels = vector_learn_pixels,                                  \
+        .step = vector_step, .learn = vector_learn, .learn_pixels = vector_learn_pixels,           \
     }
 
 #endif
