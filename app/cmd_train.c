@@ -73,12 +73,21 @@ static const option_spec options[] = {
 
 /* ---- before training ---------------------------------------------------------------------- */
 
+static int refuse_patience(void)
+{
+    complain("--patience needs validation images, and --validation is 0");
+    return EXIT_USAGE;
+}
+
 /* Checks what can be known before the data are loaded. */
-static int check_outputs(const train_values *values)
+static int check_values(const train_values *values)
 {
     if (values->log && strcmp(values->log, values->out) == 0) {
         complain("--log and --out are the same file, '%s'", values->out);
         return EXIT_USAGE;
+    }
+    if (values->steps.patience > 0 && values->steps.validation == 0) {
+        return refuse_patience();
     }
     nn_status status = file_check_target(values->out, values->force ? NULL : trained_check);
     if (status == NN_OK && values->log && path_look(values->log) != PATH_OTHER) {
@@ -105,8 +114,7 @@ static int split_data(train_run *r)
         return EXIT_USAGE;
     }
     if (steps->patience > 0 && steps->validation == 0) {
-        complain("--patience needs validation images, and --validation is 0");
-        return EXIT_USAGE;
+        return refuse_patience();
     }
     r->learn = nn_data_slice(all, 0, all->n - steps->validation);
     r->validate = nn_data_slice(all, r->learn.n, steps->validation);
@@ -291,7 +299,7 @@ static int run_train(const void *values, size_t n_arguments, char **arguments)
     (void)n_arguments;
     (void)arguments;
     train_run r = {.values = *(const train_values *)values};
-    int code = check_outputs(&r.values);
+    int code = check_values(&r.values);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0] && code == EXIT_DONE; i++) {
         code = steps[i](&r);
     }

@@ -14,7 +14,7 @@ path_kind path_look(const char *path)
 {
     struct stat info;
     if (stat(path, &info) != 0) {
-        return errno == ENOENT || errno == ENOTDIR ? PATH_MISSING : PATH_OTHER;
+        return errno == ENOENT || errno == ENOTDIR ? PATH_MISSING : PATH_UNKNOWN;
     }
     if (S_ISREG(info.st_mode)) {
         return PATH_FILE;

@@ -11,7 +11,8 @@ typedef enum {
     PATH_MISSING,
     PATH_FILE,
     PATH_FOLDER,
-    PATH_OTHER /* a device or FIFO, or something that cannot be looked at */
+    PATH_OTHER,  /* a device, a FIFO, a socket */
+    PATH_UNKNOWN /* it cannot be looked at: a folder on the way is closed, the name too long */
 } path_kind;
 
 /* Tells what a path leads to, symbolic links followed. */

@@ -70,9 +70,8 @@ static unsigned char *zlib_pack(unsigned char *bytes, int size, int *packed_size
 #define STBIW_ZLIB_COMPRESS zlib_pack
 #define STBIW_MALLOC(size) nn_alloc((size_t)(size))
 #define STBIW_FREE(memory) picture_free(memory)
-#define STBIW_REALLOC_SIZED(memory, old_size, size)                                                \
-    NULL /* only its own compressor grows blocks                                                   \
-          */
+/* Only its own compressor, which zlib stands in for, lets blocks grow. */
+#define STBIW_REALLOC_SIZED(memory, old_size, size) NULL
 
 #if defined(__GNUC__)
 #pragma GCC diagnostic ignored "-Wunused-function" /* GCC judges at the end of the file */

@@ -24,8 +24,9 @@ double nn_gradient_error(nn_net *net, nn_state *state, const nn_batch *batch, do
                             ((double)up - (double)down);
         double gradient = (double)nn_param_gradient(net, state, k);
         double error = fabs(gradient - difference);
-        double size = fabs(gradient) + fabs(difference);
-        worst = fmax(worst, error / fmax(1.0, size));
+        double relative = error / fmax(1.0, fabs(gradient) + fabs(difference));
+        /* fmax drops a NaN, which would make a broken gradient look perfect. */
+        worst = isfinite(relative) ? fmax(worst, relative) : HUGE_VAL;
     }
     return worst;
 }

@@ -31,17 +31,17 @@ static void assert_refused(blob images, blob labels, const char *text)
 Test(data, loads_images_and_labels)
 {
     nn_data data;
-    const char *images = fixture_write("i", BYTES("\0\0\x08\3\0\0\0\2\0\0\0\2\0\0\0\3"
-                                                  "abcdefuvwxyz"));
-    const char *labels = fixture_write("l", fixture_gzip(BYTES("\0\0\x08\1\0\0\0\2\x09\0")));
+    const char *images = fixture_write("i", BYTES("\0\0\x08\3\0\0\0\3\0\0\0\2\0\0\0\4"
+                                                  "abcdefghABCDEFGHijklmnop"));
+    const char *labels = fixture_write("l", fixture_gzip(BYTES("\0\0\x08\1\0\0\0\3\x09\0\5")));
     cr_assert_eq(nn_data_load(&data, images, labels, 10), NN_OK, "%s", nn_error_text());
-    cr_assert_eq(data.n, 2);
-    cr_assert_eq(data.inputs, 6);
+    cr_assert_eq(data.n, 3);
+    cr_assert_eq(data.inputs, 8);
     cr_assert_eq(data.outputs, 10);
     cr_assert_eq(data.rows, 2);
-    cr_assert_eq(data.columns, 3);
-    cr_assert_arr_eq(data.pixels, "abcdefuvwxyz", 12);
-    cr_assert_arr_eq(data.labels, "\x09\0", 2);
+    cr_assert_eq(data.columns, 4);
+    cr_assert_arr_eq(data.pixels, "abcdefghABCDEFGHijklmnop", 24);
+    cr_assert_arr_eq(data.labels, "\x09\0\5", 3);
     cr_assert_null(data.values);
     cr_assert_null(data.targets);
     nn_data_release(&data);
@@ -109,6 +109,8 @@ Test(data, rejects_a_label_beyond_the_classes)
     assert_refused(fixture_images(5, 2, 2), labels, "'@l': label 3 is 10, expected 0 to 9");
     labels.data[8 + 3] = 255;
     assert_refused(fixture_images(5, 2, 2), labels, "'@l': label 3 is 255, expected 0 to 9");
+    labels.data[8] = 11;
+    assert_refused(fixture_images(5, 2, 2), labels, "'@l': label 0 is 11, expected 0 to 9");
 }
 
 Test(data, rejects_numbers_of_classes_that_a_byte_cannot_count)

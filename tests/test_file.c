@@ -98,6 +98,52 @@ Test(file, reader_survives_short_and_interrupted_reads)
     cr_assert_str_eq(fault_trace(), "ooirrrrrc");
 }
 
+Test(file, reader_never_takes_more_than_asked_for)
+{
+    nn_reader reader;
+    char text[16] = "";
+    size_t got = 0;
+    fault_short(3);
+    cr_assert_eq(nn_reader_open(&reader, fixture_write("a", BYTES("0123456789"))), NN_OK);
+    cr_assert_eq(nn_reader_read(&reader, text, 4, &got), NN_OK);
+    nn_reader_close(&reader);
+    cr_assert_eq(got, 4);
+    cr_assert_str_eq(text, "0123");
+}
+
+Test(file, closed_reader_reads_nothing)
+{
+    nn_reader reader;
+    char byte = 'x';
+    size_t got = 99;
+    const char *path = fixture_write("a", BYTES("0123"));
+    cr_assert_eq(nn_reader_open(&reader, path), NN_OK);
+    nn_reader_close(&reader);
+    assert_failed(nn_reader_read(&reader, &byte, 1, &got), NN_ERR_IO,
+                  fixture_text("cannot read '%s': Bad file descriptor", path));
+}
+
+Test(file, descriptor_0_is_as_good_as_any)
+{
+    nn_reader reader;
+    nn_writer *writer;
+    (void)close(0); /* as a program finds it that was started without standard input */
+    cr_assert_eq(nn_reader_open(&reader, fixture_write("a", BYTES("old"))), NN_OK);
+    cr_assert_eq(reader.fd, 0);
+    nn_reader_close(&reader);
+    cr_assert_eq(fcntl(0, F_GETFD), -1);
+    cr_assert_eq(nn_writer_open(&writer, fixture_path("a")), NN_OK); /* 0 is the folder */
+    cr_assert_eq(fcntl(0, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    cr_assert_eq(nn_writer_write(writer, "new", 3), NN_OK);
+    cr_assert_eq(nn_writer_commit(writer), NN_OK);
+    assert_holds("a", "new");
+    cr_assert_eq(fcntl(0, F_GETFD), -1);
+    cr_assert_eq(symlink("a", fixture_path("link")), 0);
+    cr_assert_eq(nn_writer_open(&writer, fixture_path("link")), NN_OK);
+    nn_writer_abandon(writer);
+    cr_assert_eq(fcntl(0, F_GETFD), -1);
+}
+
 Test(file, reader_closes_what_it_opens_and_shares_it_with_no_child)
 {
     nn_reader reader;

@@ -385,7 +385,7 @@ Test(png, files_that_cannot_be_read_are_refused)
     check_refused("/dev/null", NN_ERR_IO, "device");
 }
 
-Test(png, fifo_is_refused_without_waiting, .timeout = 10)
+Test(png, fifo_is_refused_without_waiting)
 {
     const char *path = fixture_path("fifo.png");
     cr_assert_eq(mkfifo(path, 0600), 0);

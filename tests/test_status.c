@@ -52,6 +52,19 @@ Test(status, text_of_1023_bytes_is_kept_whole)
     cr_assert_eq(nn_error_text()[1022], '>');
 }
 
+Test(status, text_of_1024_bytes_is_shortened_and_still_ends)
+{
+    char name[1025];
+    memset(name, 'n', sizeof name - 2);
+    name[sizeof name - 2] = '>';
+    name[sizeof name - 1] = '\0';
+    (void)nn_fail(NN_ERR_IO, "%s", name);
+    cr_assert_eq(strlen(nn_error_text()), 1023);
+    cr_assert_eq(nn_error_text()[1022], '>');
+    (void)nn_fail(NN_ERR_IO, "%s", name + 1);
+    cr_assert_str_eq(nn_error_text(), name + 1);
+}
+
 Test(status, longer_text_loses_its_middle_and_keeps_both_ends)
 {
     char name[5000];
