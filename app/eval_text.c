@@ -23,12 +23,13 @@ size_t class_total(const nn_report *report, size_t k)
 /* Puts a pair in its place among the n commonest; of equals, the first stays in front. */
 static void insert_pair(confused_pair *pairs, size_t n, confused_pair pair)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (pair.times > pairs[i].times) {
-            confused_pair pushed = pairs[i];
-            pairs[i] = pair;
-            pair = pushed;
-        }
+    size_t i = 0;
+    while (i < n && pairs[i].times >= pair.times) {
+        i++;
+    }
+    if (i < n) {
+        memmove(pairs + i + 1, pairs + i, (n - i - 1) * sizeof *pairs);
+        pairs[i] = pair;
     }
 }
 
@@ -133,9 +134,10 @@ static void print_pairs(FILE *to, const trained *model, const nn_report *report)
     }
     for (size_t i = 0; i < n; i++) {
         char truth[CLASS_NAME_SIZE], guess[CLASS_NAME_SIZE], times[TEXT_NUMBER_SIZE];
-        fprintf(to, "%*s read as %s%8s times\n", INDENT,
+        fprintf(to, "%*s read as %s%8s time%s\n", INDENT,
                 trained_class(model, pairs[i].truth, truth),
-                trained_class(model, pairs[i].guess, guess), text_count(times, pairs[i].times));
+                trained_class(model, pairs[i].guess, guess), text_count(times, pairs[i].times),
+                pairs[i].times == 1 ? "" : "s");
     }
 }
 

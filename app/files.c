@@ -47,6 +47,15 @@ static nn_status fail_folder(const char *path)
     return nn_fail(NN_ERR_IO, "cannot read the folder '%s': %s", path, strerror(errno));
 }
 
+/* Returns the next entry, or NULL at the end or, errno then being set, after a failure. */
+static const char *next_name(DIR *folder)
+{
+    errno = 0;
+    /* cppcheck-suppress readdirCalled ; no other thread reads this folder's stream */
+    const struct dirent *entry = readdir(folder);
+    return entry ? entry->d_name : NULL;
+}
+
 nn_status folder_look(folder_survey *out, const char *path,
                       bool (*own)(const void *context, const char *name), const void *context)
 {
@@ -59,15 +68,13 @@ nn_status folder_look(folder_survey *out, const char *path,
     if (!folder) {
         return fail_folder(path);
     }
-    errno = 0;
-    for (struct dirent *entry; (entry = readdir(folder));) {
-        if (own(context, entry->d_name)) {
+    for (const char *name; (name = next_name(folder));) {
+        if (own(context, name)) {
             survey.n_own++;
-        } else if (entry->d_name[0] != '.') {
+        } else if (name[0] != '.') {
             survey.n_foreign++;
-            snprintf(survey.foreign, sizeof survey.foreign, "%s", entry->d_name);
+            snprintf(survey.foreign, sizeof survey.foreign, "%s", name);
         }
-        errno = 0;
     }
     nn_status status = errno == 0 ? NN_OK : fail_folder(path);
     closedir(folder);
@@ -86,11 +93,10 @@ nn_status folder_remove(const char *path, bool (*stale)(const void *context, con
     if (!folder) {
         return fail_folder(path);
     }
-    for (struct dirent *entry; (entry = readdir(folder));) {
-        if (stale(context, entry->d_name) && unlinkat(dirfd(folder), entry->d_name, 0) != 0 &&
-            status == NN_OK) {
-            status = nn_fail(NN_ERR_IO, "cannot remove '%s' from '%s': %s", entry->d_name, path,
-                             strerror(errno));
+    for (const char *name; (name = next_name(folder));) {
+        if (stale(context, name) && unlinkat(dirfd(folder), name, 0) != 0 && status == NN_OK) {
+            status =
+                nn_fail(NN_ERR_IO, "cannot remove '%s' from '%s': %s", name, path, strerror(errno));
         }
     }
     closedir(folder);

@@ -1,5 +1,9 @@
 #include "json.h"
 
+#include "text.h"
+
+#include <math.h>
+
 void json_init(json *document)
 {
     document->root = cJSON_CreateObject();
@@ -36,10 +40,11 @@ cJSON *json_array(json *document, cJSON *parent, const char *name)
 
 void json_number(json *document, cJSON *parent, const char *name, double value)
 {
-    json_add(document, parent, name, cJSON_CreateNumber(value));
+    char digits[TEXT_NUMBER_SIZE];
+    json_add(document, parent, name,
+             isfinite(value) ? cJSON_CreateRaw(text_real(digits, value)) : cJSON_CreateNull());
 }
 
-/* cJSON prints a number as a double; beyond 2^53 that would round. */
 void json_u64(json *document, cJSON *parent, const char *name, uint64_t value)
 {
     char digits[24];

@@ -22,8 +22,9 @@ void json_release(json *document);
  * or NULL if item is NULL or cannot be added: memory ran out, and the document remembers. */
 cJSON *json_add(json *document, cJSON *parent, const char *name, cJSON *item);
 
-/* Add the usual kinds of item. A number that is not finite becomes null, a text that is NULL as
- * well. */
+/* Add the usual kinds of item. Numbers are written so that they read back exactly, which cJSON's
+ * own printing does not promise; one that is not finite becomes null, a text that is NULL as well.
+ */
 cJSON *json_object(json *document, cJSON *parent, const char *name);
 cJSON *json_array(json *document, cJSON *parent, const char *name);
 void json_number(json *document, cJSON *parent, const char *name, double value);

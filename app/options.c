@@ -96,8 +96,21 @@ static bool read_sizes(option_sizes *out, const char *text, const option_range *
 
 static bool read_flag(bool *out, const char *text)
 {
-    *out = strcmp(text, "yes") == 0;
-    return *out || strcmp(text, "no") == 0;
+    bool yes = strcmp(text, "yes") == 0;
+    if (!yes && strcmp(text, "no") != 0) {
+        return false;
+    }
+    *out = yes;
+    return true;
+}
+
+static bool read_text(const char **out, const char *text)
+{
+    if (!*text) {
+        return false;
+    }
+    *out = text;
+    return true;
 }
 
 bool option_set(const option_spec *spec, void *values, const char *text)
@@ -117,8 +130,7 @@ bool option_set(const option_spec *spec, void *values, const char *text)
     case OPTION_SIZES:
         return read_sizes(value, text, &spec->range);
     case OPTION_TEXT:
-        *(const char **)value = text;
-        return *text != '\0';
+        return read_text(value, text);
     case OPTION_GROUP:
     case OPTION_END:
         break;

@@ -178,7 +178,8 @@ static void apply_mask(nn_real *values, const nn_real *mask, size_t count)
 
 static nn_pixel_batch pixel_batch(const nn_batch *batch)
 {
-    return (nn_pixel_batch){batch->data->pixels, batch->index, batch->n, batch->data->inputs};
+    return (nn_pixel_batch){batch->data->pixels, batch->index, batch->n, batch->data->inputs,
+                            batch->ahead};
 }
 
 /* Whether the first layer works on the bytes themselves. With dropout on the inputs, or where the

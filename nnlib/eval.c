@@ -33,7 +33,7 @@ static nn_status run(float *outputs, double *loss, const nn_net *net, const nn_d
     double loss_sum = 0;
     for (size_t first = 0; first < data->n; first += BLOCK) {
         nn_data block = nn_data_slice(data, first, BLOCK);
-        nn_batch batch = {&block, NULL, block.n};
+        nn_batch batch = {&block, NULL, block.n, 0};
         nn_forward(net, state, &batch);
         for (size_t b = 0; b < block.n; b++) {
             const nn_real *z = nn_output(state, b);
@@ -118,10 +118,12 @@ nn_status nn_evaluate(nn_report *out, const nn_net *net, const nn_data *data)
 
 void nn_report_release(nn_report *report)
 {
-    nn_free(report->confusion);
-    nn_free(report->predicted);
-    nn_free(report->outputs);
-    *report = (nn_report){0};
+    if (report) {
+        nn_free(report->confusion);
+        nn_free(report->predicted);
+        nn_free(report->outputs);
+        *report = (nn_report){0};
+    }
 }
 
 static double ratio(size_t part, size_t whole)

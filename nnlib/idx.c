@@ -128,7 +128,7 @@ struct source {
     nn_reader *reader;
     bool gzip;
     bool between;      /* at the end of a gzip member */
-    uint64_t packed;   /* bytes read from the file */
+    uint64_t packed;   /* bytes that went through the buffer */
     uint64_t taken;    /* bytes handed on */
     uint64_t expected; /* bytes that there must be, as far as is known: for messages */
     z_stream z;        /* next_in and avail_in are the unread rest of the buffer, gzip or not */
@@ -219,7 +219,6 @@ static nn_status next_member(struct source *source)
                        source->reader->path, end, source->reader->size);
     }
     (void)inflateReset(&source->z); /* fails only for a stream that is none */
-    source->between = false;
     return NN_OK;
 }
 
@@ -272,7 +271,6 @@ static nn_status read_plain(struct source *source, unsigned char *bytes, size_t 
         if (status != NN_OK) {
             return status;
         }
-        source->packed += more;
     }
     source->taken += buffered + more;
     *got = buffered + more;
@@ -407,12 +405,12 @@ static struct shape_text shape_of(const nn_idx *idx)
     return shape;
 }
 
-/* Multiplies the dimensions; false: the elements are more bytes than memory can have. */
+/* Multiplies the dimensions, none of them 0; false: more bytes than memory can have. */
 static bool multiply_dims(nn_idx *idx)
 {
     idx->count = 1;
     for (size_t k = 0; k < idx->n_dims; k++) {
-        if (idx->dims[k] != 0 && idx->count > PTRDIFF_MAX / idx->item_size / idx->dims[k]) {
+        if (idx->count > PTRDIFF_MAX / idx->item_size / idx->dims[k]) {
             return false;
         }
         idx->count *= idx->dims[k];

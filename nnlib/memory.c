@@ -1,13 +1,29 @@
 /* The one door for memory: no other file calls malloc and its kin, so whoever links another
  * memory.c decides what each request gets. */
+#define _DEFAULT_SOURCE 1 /* madvise */
 #include "nnlib.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum {
-    ALIGNMENT = 64 /* a cache line, and the widest vector register */
+    ALIGNMENT = 64,       /* a cache line, and the widest vector register */
+    HUGE_PAGE = 1 << 21,  /* what the system maps in one piece if asked */
+    MANY_PAGES = 1 << 23, /* from this size on it pays to ask */
 };
+
+/* Asks for huge pages for a large block: a training set is read in random order, and each of its
+ * thousands of small pages would be looked up anew. Where the system has none, nothing happens. */
+static void ask_for_huge_pages(void *memory, size_t size)
+{
+#ifdef MADV_HUGEPAGE
+    (void)madvise(memory, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+#else
+    (void)memory;
+    (void)size;
+#endif
+}
 
 void *nn_alloc(size_t size)
 {
@@ -16,8 +32,12 @@ void *nn_alloc(size_t size)
     if (size == 0 || size > PTRDIFF_MAX) {
         return NULL;
     }
-    if (posix_memalign(&memory, ALIGNMENT, size) != 0) {
+    bool large = size >= MANY_PAGES;
+    if (posix_memalign(&memory, large ? HUGE_PAGE : ALIGNMENT, size) != 0) {
         return NULL;
+    }
+    if (large) {
+        ask_for_huge_pages(memory, size);
     }
     return memset(memory, 0, size);
 }

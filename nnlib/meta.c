@@ -66,6 +66,9 @@ nn_status nn_meta_set(nn_meta *meta, const char *key, const char *value)
 
 void nn_meta_release(nn_meta *meta)
 {
+    if (!meta) {
+        return;
+    }
     for (size_t k = 0; k < meta->n; k++) {
         nn_free(meta->items[k].key);
         nn_free(meta->items[k].value);

@@ -308,6 +308,7 @@ typedef struct {
     const nn_data *data;
     const uint32_t *index;
     size_t n;
+    size_t ahead; /* a hint: the next batch will begin with these many samples behind the n; or 0 */
 } nn_batch;
 
 /* The work space for one network shape and up to max_batch samples at a time: activations,
@@ -497,6 +498,99 @@ nn_status nn_model_save(const nn_net *net, const nn_meta *meta, const char *path
  * (contiguous, covering the file), the CRC, and that every number is finite. meta may be NULL.
  * NN_ERR_MODEL: any of these fails; NN_ERR_IO, NN_ERR_MEMORY. */
 nn_status nn_model_load(nn_net **out, nn_meta *meta, const char *path);
+
+/* ---- the perceptron ----------------------------------------------------------------------- */
+
+/* A single unit with a step for its activation: the first machine that learned (Rosenblatt 1958).
+ * A step has slope 0 wherever it has one, so back-propagation learns nothing through it; it is
+ * therefore no nn_activation, and a perceptron has a rule of its own. */
+
+/* Returns 1 for a >= 0, else 0. */
+int nn_step_value(double a);
+
+typedef struct {
+    size_t inputs;
+    double *weights; /* [inputs] */
+    double bias;
+} nn_perceptron;
+
+/* Makes a perceptron with all weights and the bias 0. NN_ERR_ARGUMENT: no or too many inputs;
+ * NN_ERR_MEMORY. */
+nn_status nn_perceptron_new(nn_perceptron **out, size_t inputs);
+void nn_perceptron_free(nn_perceptron *p);
+
+/* Return a = w x + b for sample k of data, which has as many inputs as p, and the step of a. */
+double nn_perceptron_sum(const nn_perceptron *p, const nn_data *data, size_t k);
+int nn_perceptron_output(const nn_perceptron *p, const nn_data *data, size_t k);
+
+/* Shows each sample of data once, in order; labels are 0 and 1. Weights change only where the
+ * output z is not the label y:  w <- w + mu (y - z) x;  b <- b + mu (y - z)  with mu = rate.
+ * Returns the number of mistakes; 0 means that the classes are separated. */
+size_t nn_perceptron_pass(nn_perceptron *p, const nn_data *data, double rate);
+
+/* Returns how many mistakes a perceptron that starts from 0 can make on data at most, however
+ * often they are shown: R^2 |u|^2 / margin^2, with u the weights and bias of a separator, R the
+ * greatest length of an input (1, x) and the margin the least distance of u (1, x) from 0
+ * (Novikoff 1962). Any separator gives a bound, that of the widest margin the best one; infinity
+ * if this one does not separate. */
+double nn_perceptron_bound(const nn_perceptron *separator, const nn_data *data);
+
+/* ---- computational graphs ----------------------------------------------------------------- */
+
+/* A graph of numbers in double precision, differentiated by the chain rule from the result back
+ * to its leaves (reverse mode; Linnainmaa 1970). Slow and plain: it shows what back-propagation
+ * does, and proves by another way that it does it right. */
+typedef struct nn_graph nn_graph;
+
+/* A node's number, from 0 in the order in which they were made. */
+typedef size_t nn_node;
+
+typedef enum {
+    NN_OP_LEAF,       /* a number given by the caller */
+    NN_OP_ADD,        /* a + b */
+    NN_OP_MULTIPLY,   /* a b */
+    NN_OP_NEGATE,     /* -a */
+    NN_OP_INCREMENT,  /* a + 1 */
+    NN_OP_INVERSE,    /* 1 / a */
+    NN_OP_EXP,        /* exp a */
+    NN_OP_LOG,        /* ln a */
+    NN_OP_SIGMOID,    /* 1 / (1 + exp -a), as one node */
+    NN_OP_TANH,       /* tanh a */
+    NN_OP_RELU,       /* max(0, a) */
+    NN_OP_LEAKY_RELU, /* a for a > 0, else 0.01 a */
+    NN_N_OPS
+} nn_op;
+
+/* Returns the operation as people write it ("1 / a"), or NULL past the last. */
+const char *nn_op_name(nn_op op);
+
+/* Makes an empty graph. NN_ERR_MEMORY. */
+nn_status nn_graph_new(nn_graph **out);
+void nn_graph_free(nn_graph *graph);
+
+/* Append a node with its value. When memory runs out they return 0 and nn_graph_status tells;
+ * operands that exist are the caller's duty. */
+nn_node nn_graph_leaf(nn_graph *graph, double value);
+nn_node nn_graph_unary(nn_graph *graph, nn_op op, nn_node a);
+nn_node nn_graph_binary(nn_graph *graph, nn_op op, nn_node a, nn_node b);
+
+/* Returns NN_ERR_MEMORY if a node could not be made, else NN_OK; to be asked once, at the end. */
+nn_status nn_graph_status(const nn_graph *graph);
+
+/* Change a leaf's value; compute the values of all nodes anew. */
+void nn_graph_set(nn_graph *graph, nn_node leaf, double value);
+void nn_graph_forward(nn_graph *graph);
+
+/* Computes the gradient d root / d node of every node: each hands its own gradient, times the
+ * local slope, to its operands; where a node feeds several, what comes back adds up. */
+void nn_graph_backward(nn_graph *graph, nn_node root);
+
+/* Return what is known of a node; its slope k is that towards its operand k (0 or 1). */
+size_t nn_graph_n_nodes(const nn_graph *graph);
+nn_op nn_graph_op(const nn_graph *graph, nn_node z);
+double nn_graph_value(const nn_graph *graph, nn_node z);
+double nn_graph_gradient(const nn_graph *graph, nn_node z);
+double nn_graph_slope(const nn_graph *graph, nn_node z, size_t k);
 
 #ifdef __cplusplus
 }

@@ -159,8 +159,8 @@ static nn_status train_epoch(trainer *t, nn_epoch *epoch)
     }
     for (size_t first = 0; first < t->train->n; first += options->batch) {
         size_t left = t->train->n - first;
-        nn_batch batch = {t->train, t->order + first,
-                          left < options->batch ? left : options->batch};
+        size_t n = left < options->batch ? left : options->batch;
+        nn_batch batch = {t->train, t->order + first, n, left - n};
         nn_status status = train_batch(t, &batch, epoch, &loss_sum, &correct);
         if (status != NN_OK) {
             return status;
@@ -186,7 +186,7 @@ static void validate(trainer *t, nn_epoch *epoch)
     size_t correct = 0;
     for (size_t first = 0; first < data->n; first += VALIDATION_BLOCK) {
         nn_data block = nn_data_slice(data, first, VALIDATION_BLOCK);
-        nn_batch batch = {&block, NULL, block.n};
+        nn_batch batch = {&block, NULL, block.n, 0};
         size_t right;
         nn_forward(t->net, t->state, &batch);
         loss_sum += nn_batch_loss(t->net, t->state, &batch, &right) * (double)block.n;

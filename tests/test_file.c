@@ -49,6 +49,16 @@ static void regain_rights(void)
     }
 }
 
+/* The lowest free descriptor: the same before and after, if nothing was left open or closed that
+ * was another's. */
+static int free_descriptor(void)
+{
+    const int fd = dup(STDERR_FILENO);
+    cr_assert_geq(fd, 0);
+    (void)close(fd);
+    return fd;
+}
+
 /* ---- reading ------------------------------------------------------------------------------ */
 
 Test(file, reader_knows_the_size_and_reads_all)
@@ -377,8 +387,7 @@ Test(file, executable_file_does_not_stay_executable)
 Test(file, temporary_is_shared_with_no_child_process)
 {
     nn_writer *writer;
-    const int before = dup(0);
-    (void)close(before);
+    const int before = free_descriptor();
     cr_assert_eq(nn_writer_open(&writer, fixture_path("a")), NN_OK);
     for (int fd = before; fd < before + 2; fd++) { /* the folder and the temporary */
         cr_assert_eq(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC, "descriptor %d", fd);
@@ -490,6 +499,22 @@ Test(file, chain_of_links_through_folders_is_followed)
     assert_holds("three", "new");
     assert_link("one/a", "../two/b");
     cr_assert_eq(fixture_count(), 3);
+}
+
+Test(file, link_may_have_a_longer_name_than_its_target)
+{
+    cr_assert_eq(symlink("b", fixture_path("long-name")), 0);
+    cr_assert_eq(write_text(fixture_path("long-name"), "new"), NN_OK);
+    assert_holds("b", "new");
+    cr_assert_eq(fixture_count(), 2);
+}
+
+Test(file, failure_leaves_standard_input_open)
+{
+    const int null = open("/dev/null", O_RDONLY);
+    cr_assert_eq(dup2(null, 0), 0);
+    cr_assert_eq(write_text("/dev/null", "x"), NN_ERR_IO);
+    cr_assert_neq(fcntl(0, F_GETFD), -1);
 }
 
 Test(file, link_to_nothing_makes_the_file_that_it_names)
@@ -653,8 +678,10 @@ ParameterizedTest(struct failure *failure, file, failure_of_any_call_leaves_the_
                    place + 2);
     fault_at(failure->call, failure->n, failure->error, false);
     fault_short(3); /* so that there are two writes */
+    const int before = free_descriptor();
     assert_failed(write_text(path, "hello"), NN_ERR_IO, text);
     cr_assert_geq(fault_calls(failure->call), failure->n);
+    cr_assert_eq(free_descriptor(), before);
     assert_holds("a", "old");
     cr_assert_eq(fixture_count(), 1);
 }

@@ -385,6 +385,13 @@ Test(idx, rejects_gzip_without_its_trailer)
                "and a trailer");
 }
 
+Test(idx, rejects_gzip_that_ends_after_its_first_two_bytes)
+{
+    assert_bad(BYTES("\x1f\x8b"),
+               "'FILE' is cut off: its gzip stream breaks off after 0 unpacked bytes, expected 4 "
+               "and a trailer");
+}
+
 Test(idx, rejects_bytes_after_a_gzip_file)
 {
     assert_bad(fixture_join(BYTES(THREE_GZIP), BYTES("\0\0\0")),
@@ -462,6 +469,33 @@ Test(idx, rejects_more_than_packed_bytes_can_hold_before_asking_for_memory)
                                     "unpacked: its %zu packed bytes cannot hold that",
                                     packed.n));
     cr_assert_leq(fault_calls(FAULT_ALLOC), 3); /* not for the elements */
+}
+
+/* A gzip file of 31 bytes, one stored block, that holds no more than a header for n bytes. */
+static blob claim(uint32_t n)
+{
+    const blob header = fixture_idx(0x08, 1, &n, BYTES(""));
+    const uLong crc = crc32(0, header.data, (uInt)header.n);
+    const unsigned char trailer[] = {(unsigned char)crc,
+                                     (unsigned char)(crc >> 8),
+                                     (unsigned char)(crc >> 16),
+                                     (unsigned char)(crc >> 24),
+                                     8,
+                                     0,
+                                     0,
+                                     0};
+    return fixture_join(
+        fixture_join(BYTES("\x1f\x8b\x08\0\0\0\0\0\0\xff\x01\x08\0\xf7\xff"), header),
+        fixture_bytes(trailer, sizeof trailer));
+}
+
+Test(idx, takes_packed_bytes_to_hold_less_than_1032_times_their_number)
+{
+    cr_assert_eq(claim(1).n, 31);
+    assert_bad(claim(1032 * 31 - 8 - 1),
+               "'FILE' ends early: expected 31991 bytes unpacked, found 8");
+    assert_bad(claim(1032 * 31 - 8), "'FILE' claims 31984 elements, 31992 bytes unpacked: its 31 "
+                                     "packed bytes cannot hold that");
 }
 
 Test(idx, rejects_more_than_a_plain_file_holds_before_asking_for_memory)
@@ -550,7 +584,11 @@ Test(idx, names_a_gzip_file_inside_a_gzip_file)
 
 Test(idx, near_misses_are_not_named)
 {
-    static const char *const starts[] = {"PK\1\2", "BZ9h", "   x <", "\xef\xbb<a"};
+    static const char *const starts[] = {
+        "PK\3\5",     "\xfd\x37zXa", "BZ9h",    "\x28\xb5\x2f\xfe",        "7z\xbc\xaf\x27\x1d",
+        "\x1f\x9e..", "\x93NUMP.",   "\x89PNg", "version https://git-lf.", "?<?xml",
+        "   x <",     "\xef\xbb<a",
+    };
     for (size_t k = 0; k < sizeof starts / sizeof starts[0]; k++) {
         nn_idx idx;
         const blob file = fixture_bytes(starts[k], strlen(starts[k]));

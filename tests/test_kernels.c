@@ -136,7 +136,7 @@ static nn_pixel_batch random_pixels(shape *s)
     for (size_t b = 0; b < s->n; b++) {
         index[b] = (uint32_t)nn_rng_below(rng, samples);
     }
-    return (nn_pixel_batch){pixels, blank % 2 ? index : NULL, s->n, s->inputs};
+    return (nn_pixel_batch){pixels, blank % 2 ? index : NULL, s->n, s->inputs, 0};
 }
 
 static uint32_t *row_space(const shape *s)

@@ -36,6 +36,25 @@ static inline vec vec_mul(vec x, vec y)
     return _mm256_mul_ps(x, y);
 }
 
+static inline vec vec_div(vec x, vec y)
+{
+    return _mm256_div_ps(x, y);
+}
+
+static inline float vec_sum(vec v)
+{
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+static inline float vec_max(vec v)
+{
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+
 static inline vec vec_negate(vec v)
 {
     return _mm256_xor_ps(v, _mm256_set1_ps(-0.0f));
@@ -58,25 +77,29 @@ static inline bool vec_is_zero(vec v)
     return _mm256_testz_si256(_mm256_castps_si256(v), _mm256_castps_si256(v));
 }
 
-/* Lists those of the 16 pixels from i that are not zero in one of the samples, and the others. */
-static inline size_t rows_16(uint32_t *rows, uint32_t *idle, const uint8_t *const *pixels,
-                             size_t count, size_t i)
+/* A bit for each of the 64 pixels from i: whether it is not zero in one of the samples. */
+static inline uint64_t used_in_chunk(const uint8_t *const *pixels, size_t count, size_t i)
 {
-    __m128i any = _mm_setzero_si128();
+    const __m256i zero = _mm256_setzero_si256();
+    __m256i low = zero, high = zero;
     for (size_t b = 0; b < count; b++) {
-        any = _mm_or_si128(any, _mm_loadu_si128((const __m128i *)(const void *)(pixels[b] + i)));
+        const uint8_t *from = pixels[b] + i;
+        low = _mm256_or_si256(low, _mm256_loadu_si256((const __m256i *)(const void *)from));
+        high =
+            _mm256_or_si256(high, _mm256_loadu_si256((const __m256i *)(const void *)(from + 32)));
     }
-    unsigned empty = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(any, _mm_setzero_si128()));
-    size_t n_rows = 0;
-    for (size_t k = 0; k < 16; k++) { /* both stores, without a branch; the right one stays */
-        size_t used = ~empty >> k & 1;
-        rows[n_rows] = (uint32_t)(i + k);
-        if (idle) {
-            idle[k - n_rows] = (uint32_t)(i + k);
-        }
-        n_rows += used;
+    uint32_t low_zero = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(low, zero));
+    uint32_t high_zero = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(high, zero));
+    return ~((uint64_t)high_zero << 32 | low_zero);
+}
+
+/* Without a branch: each number is written, and written over unless its bit is set. */
+static inline void list_16(uint32_t *list, uint32_t bits, uint32_t i)
+{
+    for (uint32_t k = 0; k < 16; k++) {
+        *list = i + k;
+        list += bits >> k & 1;
     }
-    return n_rows;
 }
 
 #include "vector.h"

@@ -36,6 +36,24 @@ static inline vec vec_mul(vec x, vec y)
     return _mm512_mul_ps(x, y);
 }
 
+static inline vec vec_div(vec x, vec y)
+{
+    return _mm512_div_ps(x, y);
+}
+
+static inline float vec_sum(vec v)
+{
+    __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+static inline float vec_max(vec v)
+{
+    return _mm512_reduce_max_ps(v);
+}
+
 static inline vec vec_negate(vec v)
 {
     return _mm512_xor_ps(v, _mm512_set1_ps(-0.0f));
@@ -58,22 +76,21 @@ static inline bool vec_is_zero(vec v)
     return _mm512_test_epi32_mask(_mm512_castps_si512(v), _mm512_castps_si512(v)) == 0;
 }
 
-/* Lists those of the 16 pixels from i that are not zero in one of the samples, and the others. */
-static inline size_t rows_16(uint32_t *rows, uint32_t *idle, const uint8_t *const *pixels,
-                             size_t count, size_t i)
+/* A bit for each of the 64 pixels from i: whether it is not zero in one of the samples. */
+static inline uint64_t used_in_chunk(const uint8_t *const *pixels, size_t count, size_t i)
 {
-    const __m512i numbers = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    __m128i any = _mm_setzero_si128();
+    __m512i any = _mm512_setzero_si512();
     for (size_t b = 0; b < count; b++) {
-        any = _mm_or_si128(any, _mm_loadu_si128((const __m128i *)(const void *)(pixels[b] + i)));
+        any = _mm512_or_si512(any, _mm512_loadu_si512(pixels[b] + i));
     }
-    __mmask16 used = _mm_test_epi8_mask(any, any);
-    __m512i row = _mm512_add_epi32(numbers, _mm512_set1_epi32((int)i));
-    _mm512_storeu_si512(rows, _mm512_maskz_compress_epi32(used, row));
-    if (idle) {
-        _mm512_storeu_si512(idle, _mm512_maskz_compress_epi32((__mmask16)~used, row));
-    }
-    return (size_t)__builtin_popcount(used);
+    return _mm512_test_epi8_mask(any, any);
+}
+
+static inline void list_16(uint32_t *list, uint32_t bits, uint32_t i)
+{
+    const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    __m512i numbers = _mm512_add_epi32(lanes, _mm512_set1_epi32((int)i));
+    _mm512_storeu_si512(list, _mm512_maskz_compress_epi32((__mmask16)bits, numbers));
 }
 
 #include "vector.h"

@@ -26,6 +26,7 @@ typedef struct {
     const uint8_t *pixels;
     const uint32_t *index;
     size_t n, inputs;
+    size_t ahead; /* so many samples more will come in the next batch */
 } nn_pixel_batch;
 
 typedef struct {

@@ -36,6 +36,22 @@ static inline vec vec_mul(vec x, vec y)
     return vmulq_f32(x, y);
 }
 
+static inline vec vec_div(vec x, vec y)
+{
+    return vdivq_f32(x, y);
+}
+
+static inline float vec_sum(vec v)
+{
+    float32x2_t two = vadd_f32(vget_low_f32(v), vget_high_f32(v));
+    return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
+}
+
+static inline float vec_max(vec v)
+{
+    return vmaxvq_f32(v);
+}
+
 static inline vec vec_negate(vec v)
 {
     return vnegq_f32(v);
@@ -58,25 +74,30 @@ static inline bool vec_is_zero(vec v)
     return vmaxvq_u32(vreinterpretq_u32_f32(v)) == 0;
 }
 
-/* Lists those of the 16 pixels from i that are not zero in one of the samples, and the others. */
-static inline size_t rows_16(uint32_t *rows, uint32_t *idle, const uint8_t *const *pixels,
-                             size_t count, size_t i)
+/* A bit for each of the 64 pixels from i: whether it is not zero in one of the samples. */
+static inline uint64_t used_in_chunk(const uint8_t *const *pixels, size_t count, size_t i)
 {
-    uint8_t any[16];
-    uint8x16_t all = vdupq_n_u8(0);
-    for (size_t b = 0; b < count; b++) {
-        all = vorrq_u8(all, vld1q_u8(pixels[b] + i));
-    }
-    vst1q_u8(any, all);
-    size_t n_rows = 0;
-    for (size_t k = 0; k < 16; k++) { /* both stores, without a branch; the right one stays */
-        rows[n_rows] = (uint32_t)(i + k);
-        if (idle) {
-            idle[k - n_rows] = (uint32_t)(i + k);
+    static const uint8_t bit[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    uint64_t used = 0;
+    for (size_t quarter = 0; quarter < 4; quarter++) {
+        uint8x16_t any = vdupq_n_u8(0);
+        for (size_t b = 0; b < count; b++) {
+            any = vorrq_u8(any, vld1q_u8(pixels[b] + i + 16 * quarter));
         }
-        n_rows += any[k] != 0;
+        uint8x16_t bits = vandq_u8(vtstq_u8(any, any), vld1q_u8(bit));
+        uint64_t low = vaddv_u8(vget_low_u8(bits)), high = vaddv_u8(vget_high_u8(bits));
+        used |= (low | high << 8) << (16 * quarter);
     }
-    return n_rows;
+    return used;
+}
+
+/* Without a branch: each number is written, and written over unless its bit is set. */
+static inline void list_16(uint32_t *list, uint32_t bits, uint32_t i)
+{
+    for (uint32_t k = 0; k < 16; k++) {
+        *list = i + k;
+        list += bits >> k & 1;
+    }
 }
 
 #include "vector.h"

@@ -90,7 +90,7 @@ static void portable_softmax(nn_real *z, size_t stride, double *log_sum, size_t 
         for (size_t k = 0; k < stride; k++) {
             row[k] /= sum;
         }
-        log_sum[b] = (double)largest + nn_log((double)sum) + (double)(sum - sum);
+        log_sum[b] = (double)largest + (nn_log((double)sum) + (double)(sum - sum));
     }
 }
 

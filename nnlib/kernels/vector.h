@@ -9,7 +9,10 @@
  *   vec_fma(x, y, z)       x y + z, rounded once
  *   vec_flush(v)           +0 in the lanes where |v| < NN_VELOCITY_FLOOR, else v
  *   vec_is_zero(v)         whether every lane is 0
- *   rows_16                lists the pixels in use, see find_rows
+ *   vec_div                lane by lane
+ *   vec_sum, vec_max       of all lanes; the sum adds the upper half to the lower until one is left
+ *   used_in_chunk          a bit for each of 64 pixels: whether it is not zero in one of the samples
+ *   list_16(list, bits, i) writes i + k for each set bit k < 16, and what it likes behind them
  *   GEMM_M, GEMM_ROWS      the tile of gemm.h, as large as the registers allow
  *
  * Work goes in tiles: TILE_IMAGES samples by NN_LANES units, whose sums stay in registers while
@@ -121,24 +124,49 @@ static bool is_wide(size_t n, size_t stride)
 
 /* ---- the pixels in use ---- */
 
+#define CHUNK 64 /* pixels whose use one machine word tells */
+
+/* The same for a last chunk of fewer than CHUNK pixels. */
+static uint64_t used_in_last(const uint8_t *const *pixels, size_t count, size_t i, size_t inputs)
+{
+    uint64_t used = 0;
+    for (size_t k = i; k < inputs; k++) {
+        unsigned any = 0;
+        for (size_t b = 0; b < count; b++) {
+            any |= pixels[b][k];
+        }
+        used |= (uint64_t)(any != 0) << (k - i);
+    }
+    return used;
+}
+
+/* Writes i + k for each bit k of `used` that is set among the lowest `n`; may write up to NN_LANES
+ * entries more. Returns how many count. */
+static inline size_t list_bits(uint32_t *list, uint64_t used, size_t i, size_t n)
+{
+    size_t listed = 0;
+    for (size_t k = 0; k < n; k += 16) {
+        uint32_t bits = (uint32_t)(used >> k) & 0xffff;
+        list_16(list + listed, bits, (uint32_t)(i + k));
+        listed += (size_t)__builtin_popcount(bits);
+    }
+    return listed;
+}
+
 /* Lists the pixels that are not zero in at least one of `count` samples; and, if idle is not NULL,
  * the others there. Both lists have room for inputs + NN_LANES entries. */
-static size_t find_rows(uint32_t *rows, uint32_t *idle, const uint8_t *const *pixels, size_t count,
-                        size_t inputs)
+static inline size_t find_rows(uint32_t *rows, uint32_t *idle, const uint8_t *const *pixels,
+                               const size_t count, size_t inputs)
 {
-    size_t n_rows = 0, i = 0;
-    for (; i + NN_LANES <= inputs; i += NN_LANES) {
-        n_rows += rows_16(rows + n_rows, idle ? idle + (i - n_rows) : NULL, pixels, count, i);
-    }
-    for (; i < inputs; i++) {
-        uint8_t any = 0;
-        for (size_t b = 0; b < count; b++) {
-            any |= pixels[b][i];
-        }
-        if (any) {
-            rows[n_rows++] = (uint32_t)i;
-        } else if (idle) {
-            idle[i - n_rows] = (uint32_t)i;
+    size_t n_rows = 0, n_idle = 0;
+    for (size_t i = 0; i < inputs; i += CHUNK) {
+        size_t n = smaller(CHUNK, inputs - i);
+        uint64_t used = n == CHUNK ? used_in_chunk(pixels, count, i)
+                                   : used_in_last(pixels, count, i, inputs);
+        n_rows += list_bits(rows + n_rows, used, i, n);
+        if (idle) {
+            uint64_t others = n == CHUNK ? ~used : ~used & (((uint64_t)1 << n) - 1);
+            n_idle += list_bits(idle + n_idle, others, i, n);
         }
     }
     return n_rows;
@@ -163,19 +191,48 @@ static inline tile tile_at(const nn_pixel_batch *batch, size_t first)
     return t;
 }
 
-/* Asks the memory for the samples of the tile after next. */
-static inline void prefetch_tile(const nn_pixel_batch *batch, size_t first)
+/* Samples come in random order from a set larger than the caches, so the memory is asked for the
+ * next tile's while this one's are computed: a cache line now and then, because it can only look
+ * for a few at a time. */
+typedef struct {
+    const uint8_t *pixels[TILE_IMAGES];
+    size_t n_samples, sample, line, inputs;
+} prefetcher;
+
+#define LINE 64
+
+static inline prefetcher prefetch_from(const nn_pixel_batch *batch, size_t first)
 {
-    for (size_t b = first; b < first + TILE_IMAGES && b < batch->n; b++) {
-        const uint8_t *pixels = sample_pixels(batch, b);
-        for (size_t i = 0; i < batch->inputs; i += 64) {
-            __builtin_prefetch(pixels + i);
+    size_t end = batch->n + batch->ahead;
+    prefetcher p = {.inputs = batch->inputs};
+    p.n_samples = first < end ? smaller(TILE_IMAGES, end - first) : 0;
+    for (size_t k = 0; k < p.n_samples; k++) {
+        p.pixels[k] = sample_pixels(batch, first + k);
+    }
+    return p;
+}
+
+static inline void prefetch_line(prefetcher *p)
+{
+    if (p->sample < p->n_samples) {
+        __builtin_prefetch(p->pixels[p->sample] + p->line, 0, 0);
+        p->line += LINE;
+        if (p->line >= p->inputs + LINE - 1) { /* a sample may begin inside a line */
+            p->line = 0;
+            p->sample++;
         }
     }
 }
 
+static inline void prefetch_rest(prefetcher *p)
+{
+    while (p->sample < p->n_samples) {
+        prefetch_line(p);
+    }
+}
+
 static inline void forward_rows(row sum[TILE_IMAGES], const tile *t, const float *w, size_t stride,
-                                const uint32_t *rows, size_t n_rows)
+                                const uint32_t *rows, size_t n_rows, prefetcher *next)
 {
     for (size_t k = 0; k < TILE_IMAGES; k++) {
         sum[k] = row_zero();
@@ -186,20 +243,23 @@ static inline void forward_rows(row sum[TILE_IMAGES], const tile *t, const float
         for (size_t k = 0; k < TILE_IMAGES; k++) {
             sum[k] = row_fma(byte_value[t->pixels[k][i]], weights, sum[k]);
         }
+        if (r % 4 == 0) {
+            prefetch_line(next);
+        }
     }
+    prefetch_rest(next);
 }
 
 static void vector_forward_pixels(float *a, size_t stride, const nn_pixel_batch *batch,
                                   const float *w, const float *bias, uint32_t *rows)
 {
-    prefetch_tile(batch, 0);
     for (size_t first = 0; first < batch->n; first += TILE_IMAGES) {
-        prefetch_tile(batch, first + TILE_IMAGES);
         tile t = tile_at(batch, first);
+        prefetcher next = prefetch_from(batch, smaller(first + TILE_IMAGES, batch->n));
         size_t n_rows = find_rows(rows, NULL, t.pixels, TILE_IMAGES, batch->inputs);
         for (size_t o = 0; o < stride; o += NN_LANES) {
             row sum[TILE_IMAGES];
-            forward_rows(sum, &t, w + o, stride, rows, n_rows);
+            forward_rows(sum, &t, w + o, stride, rows, n_rows, &next);
             for (size_t k = 0; k < TILE_IMAGES; k++) {
                 row_store(a + t.sample[k] * stride + o, row_add(sum[k], row_load(bias + o)));
             }
@@ -295,6 +355,7 @@ static void vector_gradient_pixels(float *gw, const nn_pixel_batch *batch, const
     memset(gw, 0, batch->inputs * stride * sizeof *gw);
     for (size_t first = 0; first < batch->n; first += TILE_IMAGES) {
         tile t = tile_at(batch, first);
+        prefetcher next = prefetch_from(batch, smaller(first + TILE_IMAGES, batch->n));
         size_t n_rows = find_rows(rows, NULL, t.pixels, TILE_IMAGES, batch->inputs);
         for (size_t o = 0; o < stride; o += NN_LANES) {
             row d[TILE_IMAGES];
@@ -306,6 +367,9 @@ static void vector_gradient_pixels(float *gw, const nn_pixel_batch *batch, const
                     g = row_fma(byte_value[t.pixels[k][i]], d[k], g);
                 }
                 row_store(gw + i * stride + o, g);
+                if (r % 4 == 0) {
+                    prefetch_line(&next);
+                }
             }
         }
     }
@@ -432,13 +496,71 @@ static void vector_learn_pixels(float *w, float *v, float *g, const nn_pixel_bat
     }
 }
 
+/* ---- softmax ---- */
+
+/* Row `NN_LANES - units` of each: 0 or 1 for the units, -infinity or 0 for the padding. */
+#define FOUR(x) x, x, x, x
+static const float hide[2 * NN_LANES] = {[NN_LANES] = FOUR(-INFINITY), FOUR(-INFINITY),
+                                         FOUR(-INFINITY), FOUR(-INFINITY)};
+static const float keep[2 * NN_LANES] = {FOUR(1), FOUR(1), FOUR(1), FOUR(1)};
+#undef FOUR
+
+/* The upper half of the lanes is added to the lower until one is left. */
+static inline float row_sum(row r)
+{
+    for (size_t half = VECS / 2; half > 0; half /= 2) {
+        for (size_t k = 0; k < half; k++) {
+            r.v[k] = vec_add(r.v[k], r.v[k + half]);
+        }
+    }
+    return vec_sum(r.v[0]);
+}
+
+static inline float row_max(row r)
+{
+    float largest = vec_max(r.v[0]);
+    for (size_t k = 1; k < VECS; k++) {
+        float other = vec_max(r.v[k]);
+        largest = other > largest ? other : largest;
+    }
+    return largest;
+}
+
+/* As portable_softmax, for up to NN_LANES units: the exponentials of a whole batch in one go. */
+static void vector_softmax(float *z, size_t stride, double *log_sum, size_t n, size_t units)
+{
+    if (stride != NN_LANES) {
+        portable_softmax(z, stride, log_sum, n, units);
+        return;
+    }
+    const row hidden = row_load(hide + NN_LANES - units), kept = row_load(keep + NN_LANES - units);
+    for (size_t b = 0; b < n; b++) {
+        row a = row_add(row_load(z + b * stride), hidden);
+        float largest = row_max(a);
+        EACH_VEC(k) a.v[k] = vec_add(a.v[k], vec_set(-largest));
+        row_store(z + b * stride, a);
+        log_sum[b] = (double)largest;
+    }
+    for (size_t k = 0; k < n * stride; k++) {
+        z[k] = nn_exp(z[k]);
+    }
+    for (size_t b = 0; b < n; b++) {
+        row e = row_load(z + b * stride);
+        EACH_VEC(k) e.v[k] = vec_mul(e.v[k], kept.v[k]);
+        float sum = row_sum(e);
+        EACH_VEC(k) e.v[k] = vec_div(e.v[k], vec_set(sum));
+        row_store(z + b * stride, e);
+        log_sum[b] += nn_log((double)sum) + (double)(sum - sum);
+    }
+}
+
 /* The table of these kernels; what is not here is taken as the compiler makes it of portable.h. */
 #define VECTOR_KERNELS(NAME)                                                                       \
     {                                                                                              \
         .name = NAME, .load_pixels = portable_load_pixels, .prefers_numbers = is_wide,             \
         .scratch_size = vector_scratch_size, .forward = vector_forward,                            \
         .forward_pixels = vector_forward_pixels, .activate = portable_activate,                    \
-        .softmax = portable_softmax, .backward = vector_backward, .gradient = vector_gradient,     \
+        .softmax = vector_softmax, .backward = vector_backward, .gradient = vector_gradient,     \
         .gradient_pixels = vector_gradient_pixels, .gradient_bias = portable_gradient_bias,        \
         .step = vector_step, .learn = vector_learn, .learn_pixels = vector_learn_pixels,           \
     }
