@@ -23,6 +23,7 @@ struct nn_state {
     size_t max_batch;
     size_t n;          /* samples of the last forward pass */
     bool masked_input; /* whether that pass had dropout on its inputs */
+    size_t ahead;      /* see nn_state_expect */
     size_t n_layers;
     layer_state input; /* z is x; no slope, no delta */
     layer_state layers[NN_MAX_LAYERS];
@@ -176,10 +177,15 @@ static void apply_mask(nn_real *values, const nn_real *mask, size_t count)
 
 /* ---- forward ---- */
 
-static nn_pixel_batch pixel_batch(const nn_batch *batch)
+static nn_pixel_batch pixel_batch(const nn_state *state, const nn_batch *batch)
 {
     return (nn_pixel_batch){batch->data->pixels, batch->index, batch->n, batch->data->inputs,
-                            batch->ahead};
+                            state->ahead};
+}
+
+void nn_state_expect(nn_state *state, size_t ahead)
+{
+    state->ahead = ahead;
 }
 
 /* Whether the first layer works on the bytes themselves. With dropout on the inputs, or where the
@@ -199,7 +205,7 @@ static void load_inputs(const nn_net *net, nn_state *state, const nn_batch *batc
         return;
     }
     if (data->pixels) {
-        const nn_pixel_batch pixels = pixel_batch(batch);
+        const nn_pixel_batch pixels = pixel_batch(state, batch);
         net->kernels->load_pixels(x, state->input.stride, &pixels);
         return;
     }
@@ -217,7 +223,7 @@ static void pre_activations(const nn_net *net, nn_state *state, const nn_batch *
     const nn_real *w = net->params + shape->weights, *bias = net->params + shape->biases;
     layer_state *layer = &state->layers[l];
     if (l == 0 && takes_bytes(net, state, batch)) {
-        const nn_pixel_batch pixels = pixel_batch(batch);
+        const nn_pixel_batch pixels = pixel_batch(state, batch);
         net->kernels->forward_pixels(layer->z, layer->stride, &pixels, w, bias, state->rows);
     } else {
         const layer_state *below = l > 0 ? &state->layers[l - 1] : &state->input;
@@ -379,7 +385,7 @@ static void weight_gradient(const nn_net *net, nn_state *state, const nn_batch *
     const layer_state *layer = &state->layers[l];
     nn_real *gw = state->gradients + net->shapes[l].weights;
     if (l == 0 && takes_bytes(net, state, batch)) {
-        const nn_pixel_batch pixels = pixel_batch(batch);
+        const nn_pixel_batch pixels = pixel_batch(state, batch);
         net->kernels->gradient_pixels(gw, &pixels, layer->delta, layer->stride, state->rows);
     } else {
         const layer_state *below = l > 0 ? &state->layers[l - 1] : &state->input;
@@ -420,7 +426,7 @@ void nn_backward_and_step(nn_net *net, nn_state *state, const nn_batch *batch, n
             hidden_delta(net, state, l);
         }
         if (l == 0 && takes_bytes(net, state, batch)) {
-            const nn_pixel_batch pixels = pixel_batch(batch);
+            const nn_pixel_batch pixels = pixel_batch(state, batch);
             net->kernels->learn_pixels(w + s->weights, v + s->weights, g + s->weights, &pixels,
                                        state->layers[0].delta, s->stride, &weights, state->rows);
         } else {

@@ -33,7 +33,7 @@ static nn_status run(float *outputs, double *loss, const nn_net *net, const nn_d
     double loss_sum = 0;
     for (size_t first = 0; first < data->n; first += BLOCK) {
         nn_data block = nn_data_slice(data, first, BLOCK);
-        nn_batch batch = {&block, NULL, block.n, 0};
+        nn_batch batch = {&block, NULL, block.n};
         nn_forward(net, state, &batch);
         for (size_t b = 0; b < block.n; b++) {
             const nn_real *z = nn_output(state, b);

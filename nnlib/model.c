@@ -18,11 +18,14 @@
 #define FORMAT_VERSION "1"
 #define MAX_HEADER ((uint64_t)1 << 20)
 #define LENGTH_BYTES 8
+#define MAX_TENSORS ((size_t)2 * NN_MAX_LAYERS)
+#define MAX_ENTRIES ((size_t)1000) /* of __metadata__ */
 
 /* The entries of __metadata__ that belong to the file and not to the caller. */
 #define KEY_FORMAT "format_version"
 #define KEY_NETWORK "network"
 #define KEY_CRC "crc32"
+#define OWN_KEYS 3
 
 static bool own_key(const char *key)
 {
@@ -207,6 +210,10 @@ nn_status nn_model_save(const nn_net *net, const nn_meta *meta, const char *path
     if (!nn_net_is_finite(net)) {
         return nn_fail(NN_ERR_MODEL, "not saving '%s': a parameter is not a finite number", path);
     }
+    if (meta && meta->n > MAX_ENTRIES - OWN_KEYS) {
+        return nn_fail(NN_ERR_MODEL, "the metadata of '%s' have too many entries: %zu", path,
+                       meta->n);
+    }
     const size_t size = 4 * net->n_params;
     nn_status status;
     uint8_t *data = encode_params(net);
@@ -226,8 +233,8 @@ nn_status nn_model_save(const nn_net *net, const nn_meta *meta, const char *path
 /* What loading holds on to. */
 typedef struct {
     const char *path;
-    char *header;     /* [header_size], then NUL */
-    uint8_t *data;    /* [data_size] */
+    char *header;  /* [header_size], then NUL */
+    uint8_t *data; /* [data_size] */
     uint64_t header_size, data_size;
     cJSON *json, *network;
     nn_config config;
@@ -296,16 +303,29 @@ static nn_status read_data(model_file *file, nn_reader *reader)
 
 /* ---- JSON ---- */
 
-static bool has_duplicates(const cJSON *object)
+/* Whether an object has no key twice, and at most so many that comparing each with each is quick: a
+ * header of 1 MiB can hold 100,000. */
+static bool has_distinct_keys(const cJSON *object, size_t most)
 {
+    size_t n = 0;
     for (const cJSON *item = object->child; item; item = item->next) {
-        for (const cJSON *other = item->next; other; other = other->next) {
+        if (++n > most) {
+            return false;
+        }
+        for (const cJSON *other = object->child; other != item; other = other->next) {
             if (strcmp(item->string, other->string) == 0) {
-                return true;
+                return false;
             }
         }
     }
-    return false;
+    return true;
+}
+
+/* Whether item is an object of just n keys. Where n are asked for by name, none can be there twice
+ * or be unknown. */
+static bool is_object_of(const cJSON *item, int n)
+{
+    return cJSON_IsObject(item) && cJSON_GetArraySize(item) == n;
 }
 
 /* Takes a whole number in [0, limit]. */
@@ -329,13 +349,14 @@ static const char *string_member(const cJSON *object, const char *key)
     return cJSON_GetStringValue(member(object, key));
 }
 
-/* Parses text as one JSON object with distinct keys and nothing behind it. */
-static cJSON *parse_object(const char *text, size_t size)
+/* Parses text as one JSON object of at most so many distinct keys, with nothing before it and only
+ * spaces behind it. */
+static cJSON *parse_object(const char *text, size_t size, size_t most)
 {
     const char *end;
-    cJSON *json = cJSON_ParseWithLengthOpts(text, size, &end, false);
+    cJSON *json = *text == '{' ? cJSON_ParseWithLengthOpts(text, size, &end, false) : NULL;
     bool whole = json && strspn(end, " ") == size - (size_t)(end - text);
-    if (!whole || !cJSON_IsObject(json) || has_duplicates(json)) {
+    if (!whole || !has_distinct_keys(json, most)) {
         cJSON_Delete(json);
         return NULL;
     }
@@ -347,13 +368,15 @@ static nn_status parse_metadata(model_file *file)
     if (memchr(file->header, '\0', (size_t)file->header_size)) {
         return damaged(file, "its header is not JSON text");
     }
-    file->json = parse_object(file->header, (size_t)file->header_size);
+    file->json = parse_object(file->header, (size_t)file->header_size, MAX_TENSORS + 1);
     if (!file->json) {
-        return damaged(file, "its header is not a JSON object with distinct keys");
+        return damaged(file, "its header is not a JSON object, or has too many keys or one twice");
     }
     const cJSON *meta = member(file->json, "__metadata__");
-    if (!cJSON_IsObject(meta) || has_duplicates(meta)) {
-        return damaged(file, "its header has no object '__metadata__' with distinct keys");
+    if (!cJSON_IsObject(meta) || !has_distinct_keys(meta, MAX_ENTRIES)) {
+        return damaged(
+            file,
+            "its header has no object '__metadata__', or one with too many keys or one twice");
     }
     for (const cJSON *item = meta->child; item; item = item->next) {
         if (!cJSON_IsString(item)) {
@@ -374,7 +397,7 @@ static bool parse_layer(nn_layer *layer, const cJSON *json)
 {
     const cJSON *dropout = member(json, "dropout");
     const char *activation = string_member(json, "activation");
-    if (!cJSON_IsNumber(dropout) || !activation ||
+    if (!is_object_of(json, 3) || !cJSON_IsNumber(dropout) || !activation ||
         !whole_number(&layer->units, member(json, "units"), (double)NN_MAX_UNITS)) {
         return false;
     }
@@ -389,7 +412,8 @@ static bool parse_config(model_file *file)
     const cJSON *layers = member(file->network, "layers");
     const char *loss = string_member(file->network, "loss");
     const char *initialiser = string_member(file->network, "initialiser");
-    if (!cJSON_IsNumber(dropout) || !cJSON_IsArray(layers) || !loss || !initialiser ||
+    if (!is_object_of(file->network, 5) || !cJSON_IsNumber(dropout) || !cJSON_IsArray(layers) ||
+        !loss || !initialiser ||
         !whole_number(&config->inputs, member(file->network, "inputs"), (double)NN_MAX_UNITS)) {
         return false;
     }
@@ -408,7 +432,7 @@ static bool parse_config(model_file *file)
 static nn_status parse_network(model_file *file)
 {
     const char *text = string_member(member(file->json, "__metadata__"), KEY_NETWORK);
-    file->network = text ? parse_object(text, strlen(text)) : NULL;
+    file->network = text ? parse_object(text, strlen(text), 5) : NULL;
     if (!file->network || !parse_config(file)) {
         return damaged(file, "its metadata entry 'network' does not describe a network");
     }
@@ -424,9 +448,9 @@ static bool find_tensor(const model_file *file, const tensor *t, size_t *begin)
     const char *dtype = string_member(entry, "dtype");
     const cJSON *shape = member(entry, "shape"), *offsets = member(entry, "data_offsets");
     size_t value, end;
-    if (!cJSON_IsObject(entry) || has_duplicates(entry) || !dtype || strcmp(dtype, "F32") != 0 ||
-        !cJSON_IsArray(shape) || cJSON_GetArraySize(shape) != (int)t->n_dims ||
-        !cJSON_IsArray(offsets) || cJSON_GetArraySize(offsets) != 2) {
+    if (!is_object_of(entry, 3) || !dtype || strcmp(dtype, "F32") != 0 || !cJSON_IsArray(shape) ||
+        cJSON_GetArraySize(shape) != (int)t->n_dims || !cJSON_IsArray(offsets) ||
+        cJSON_GetArraySize(offsets) != 2) {
         return false;
     }
     for (size_t d = 0; d < t->n_dims; d++) {
@@ -441,8 +465,33 @@ static bool find_tensor(const model_file *file, const tensor *t, size_t *begin)
            (end - *begin) / 4 == t->count && (end - *begin) % 4 == 0;
 }
 
-/* The tensors must follow each other without gap or overlap, in whatever order: each begins at 0 or
- * where just one other ends, and their sizes add up to the data. */
+static bool disjoint(size_t begin, size_t size, size_t other_begin, size_t other_size)
+{
+    return begin + size <= other_begin || other_begin + other_size <= begin;
+}
+
+/* No tensor may overlap another one, in whatever order they lie. */
+static nn_status check_overlap(const model_file *file)
+{
+    const size_t n_tensors = 2 * file->config.n_layers;
+    for (size_t t = 0; t < n_tensors; t++) {
+        const tensor one = describe_tensor(&file->config, t);
+        for (size_t u = 0; u < t; u++) {
+            const tensor other = describe_tensor(&file->config, u);
+            size_t begin, other_begin;
+            if (!find_tensor(file, &one, &begin) || !find_tensor(file, &other, &other_begin) ||
+                !disjoint(begin, 4 * one.count, other_begin, 4 * other.count)) {
+                return nn_fail(NN_ERR_MODEL,
+                               "'%s' is not a usable model: the tensors '%s' and '%s' overlap",
+                               file->path, other.name, one.name);
+            }
+        }
+    }
+    return NN_OK;
+}
+
+/* Each tensor is there, in its shape; together they are as large as the data and do not overlap: so
+ * they leave no gap either. */
 static nn_status check_tensors(const model_file *file)
 {
     const size_t n_tensors = 2 * file->config.n_layers;
@@ -466,21 +515,7 @@ static nn_status check_tensors(const model_file *file)
                        "'%s' is not a usable model: its tensors need %llu bytes, it holds %llu",
                        file->path, (unsigned long long)total, (unsigned long long)file->data_size);
     }
-    for (size_t t = 0; t < n_tensors; t++) {
-        const tensor one = describe_tensor(&file->config, t);
-        size_t begin, other_begin;
-        (void)find_tensor(file, &one, &begin);
-        size_t followed = begin == 0;
-        for (size_t u = 0; u < n_tensors; u++) {
-            const tensor other = describe_tensor(&file->config, u);
-            (void)find_tensor(file, &other, &other_begin);
-            followed += other_begin + 4 * other.count == begin;
-        }
-        if (followed != 1) {
-            return damaged(file, "its tensors leave a gap or overlap");
-        }
-    }
-    return NN_OK;
+    return check_overlap(file);
 }
 
 static nn_status check_crc(const model_file *file)
@@ -522,8 +557,7 @@ static nn_status make_net(nn_net **out, const model_file *file)
     nn_net *net;
     nn_status status = nn_net_new(&net, &config, 0);
     if (status == NN_ERR_ARGUMENT) {
-        return nn_fail(NN_ERR_MODEL, "'%s' is not a usable model: %s", file->path,
-                       nn_error_text());
+        return nn_fail(NN_ERR_MODEL, "'%s' is not a usable model: %s", file->path, nn_error_text());
     }
     if (status != NN_OK) {
         return status;

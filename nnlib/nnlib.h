@@ -308,7 +308,6 @@ typedef struct {
     const nn_data *data;
     const uint32_t *index;
     size_t n;
-    size_t ahead; /* a hint: the next batch will begin with these many samples behind the n; or 0 */
 } nn_batch;
 
 /* The work space for one network shape and up to max_batch samples at a time: activations,

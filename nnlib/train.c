@@ -160,7 +160,8 @@ static nn_status train_epoch(trainer *t, nn_epoch *epoch)
     for (size_t first = 0; first < t->train->n; first += options->batch) {
         size_t left = t->train->n - first;
         size_t n = left < options->batch ? left : options->batch;
-        nn_batch batch = {t->train, t->order + first, n, left - n};
+        nn_batch batch = {t->train, t->order + first, n};
+        nn_state_expect(t->state, left - n);
         nn_status status = train_batch(t, &batch, epoch, &loss_sum, &correct);
         if (status != NN_OK) {
             return status;
@@ -181,12 +182,13 @@ static nn_status train_epoch(trainer *t, nn_epoch *epoch)
 
 static void validate(trainer *t, nn_epoch *epoch)
 {
+    nn_state_expect(t->state, 0);
     const nn_data *data = t->validation;
     double loss_sum = 0;
     size_t correct = 0;
     for (size_t first = 0; first < data->n; first += VALIDATION_BLOCK) {
         nn_data block = nn_data_slice(data, first, VALIDATION_BLOCK);
-        nn_batch batch = {&block, NULL, block.n, 0};
+        nn_batch batch = {&block, NULL, block.n};
         size_t right;
         nn_forward(t->net, t->state, &batch);
         loss_sum += nn_batch_loss(t->net, t->state, &batch, &right) * (double)block.n;

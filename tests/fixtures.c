@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE 1 /* as memory.c, which is included below */
 #include "fixtures.h"
 
 #include <criterion/criterion.h>
@@ -62,7 +63,7 @@ void fixtures_begin(void)
     const char *pattern =
         fixture_text("%s/nnlib-test-XXXXXX", base != NULL && *base != '\0' ? base : "/tmp");
     test_folder = take(strlen(pattern));
-    memcpy(test_folder, pattern, strlen(pattern));
+    memcpy(test_folder, pattern, strlen(pattern) + 1);
     cr_assert_not_null(mkdtemp(test_folder), "cannot make %s", pattern);
     fault_clear();
 }
@@ -76,6 +77,7 @@ void fixtures_end(void)
         free(blocks);
         blocks = next;
     }
+    cr_assert_eq(fault_blocks(), 0, "%zu blocks of memory were not given back", fault_blocks());
 }
 
 const char *fixture_text(const char *format, ...)
@@ -241,6 +243,7 @@ static struct {
     void (*act)(void);
 } faults[N_FAULTS];
 
+static size_t live; /* blocks of memory.c in use */
 static size_t most; /* bytes a transfer; 0: no limit */
 static char trace[256];
 
@@ -272,6 +275,11 @@ void fault_clear(void)
 unsigned long fault_calls(fault which)
 {
     return faults[which].calls;
+}
+
+size_t fault_blocks(void)
+{
+    return live;
 }
 
 const char *fault_trace(void)
@@ -306,7 +314,15 @@ static size_t transfer(size_t n)
 
 static int faulty_posix_memalign(void **out, size_t alignment, size_t n)
 {
-    return fails(FAULT_ALLOC) ? ENOMEM : posix_memalign(out, alignment, n);
+    const int result = fails(FAULT_ALLOC) ? ENOMEM : posix_memalign(out, alignment, n);
+    live += result == 0;
+    return result;
+}
+
+static void faulty_free(void *memory)
+{
+    live -= memory != NULL;
+    free(memory);
 }
 
 static int faulty_openat(int at, const char *path, int flags, mode_t mode)
@@ -370,7 +386,8 @@ static int faulty_unlinkat(int at, const char *path, int flags)
 
 /* The code under test, on the calls above. */
 #define posix_memalign faulty_posix_memalign
-#include "../nnlib/memory.c"
+#define free faulty_free
+#include "../nnlib/memory.c" /* NOLINT(bugprone-suspicious-include) */
 
 #define openat faulty_openat
 #define fstat faulty_fstat
@@ -383,4 +400,4 @@ static int faulty_unlinkat(int at, const char *path, int flags)
 #define close faulty_close
 #define renameat faulty_renameat
 #define unlinkat faulty_unlinkat
-#include "../nnlib/file.c"
+#include "../nnlib/file.c" /* NOLINT(bugprone-suspicious-include) */

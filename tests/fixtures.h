@@ -96,6 +96,9 @@ void fault_clear(void);
 /* Returns how often it was called since fault_clear. */
 unsigned long fault_calls(fault which);
 
+/* Returns the number of blocks taken from nn_alloc and not given back; fixtures_end asserts 0. */
+size_t fault_blocks(void);
+
 /* Returns the calls to the system since fault_clear, one letter each; allocations are left out,
  * and no more than the first 255 are kept. */
 const char *fault_trace(void);

@@ -645,8 +645,8 @@ Test(file, writer_reports_that_there_is_no_memory)
 }
 
 struct failure {
-    fault call;
     unsigned long n;
+    fault call;
     int error;
     char text[64]; /* with the path as %s */
 };
@@ -654,17 +654,17 @@ struct failure {
 ParameterizedTestParameters(file, failure_of_any_call_leaves_the_target_as_it_was)
 {
     static struct failure failures[] = {
-        {FAULT_STAT, 1, EIO, "cannot create '%s': Input/output error"},
-        {FAULT_ACCESS, 1, EROFS, "cannot write '%s': Read-only file system"},
-        {FAULT_OPEN, 1, EMFILE, "cannot open the folder of '%s': Too many open files"},
-        {FAULT_OPEN, 2, ENOSPC, "cannot create a file beside '%s': No space left on device"},
-        {FAULT_LINK, 1, EIO, "cannot create '%s': Input/output error"},
-        {FAULT_WRITE, 1, ENOSPC, "cannot write '%s': No space left on device"},
-        {FAULT_WRITE, 1, 0, "cannot write '%s': Input/output error"},
-        {FAULT_WRITE, 2, EIO, "cannot write '%s': Input/output error"},
-        {FAULT_FSYNC, 1, EIO, "cannot write '%s': Input/output error"},
-        {FAULT_CLOSE, 1, EDQUOT, "cannot write '%s': Disk quota exceeded"},
-        {FAULT_RENAME, 1, EXDEV, "cannot replace '%s': Invalid cross-device link"},
+        {1, FAULT_STAT, EIO, "cannot create '%s': Input/output error"},
+        {1, FAULT_ACCESS, EROFS, "cannot write '%s': Read-only file system"},
+        {1, FAULT_OPEN, EMFILE, "cannot open the folder of '%s': Too many open files"},
+        {2, FAULT_OPEN, ENOSPC, "cannot create a file beside '%s': No space left on device"},
+        {1, FAULT_LINK, EIO, "cannot create '%s': Input/output error"},
+        {1, FAULT_WRITE, ENOSPC, "cannot write '%s': No space left on device"},
+        {1, FAULT_WRITE, 0, "cannot write '%s': Input/output error"},
+        {2, FAULT_WRITE, EIO, "cannot write '%s': Input/output error"},
+        {1, FAULT_FSYNC, EIO, "cannot write '%s': Input/output error"},
+        {1, FAULT_CLOSE, EDQUOT, "cannot write '%s': Disk quota exceeded"},
+        {1, FAULT_RENAME, EXDEV, "cannot replace '%s': Invalid cross-device link"},
     };
     return cr_make_param_array(struct failure, failures, sizeof failures / sizeof failures[0]);
 }

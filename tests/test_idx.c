@@ -8,6 +8,7 @@
 #include <criterion/parameterized.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,17 +35,16 @@ static nn_idx loaded(blob content)
 /* Loads content from a file called "file" and expects a failure; the text has FILE for its path. */
 static void assert_refused(blob content, nn_status status, const char *text)
 {
-    unsigned char before[sizeof(nn_idx)];
-    nn_idx idx;
+    nn_idx idx = {NN_IDX_F64, 1, {2, 3, 4, 5}, 6, 7, NULL};
     const char *path = fixture_write("file", content);
     const char *place = strstr(text, "FILE");
     cr_assert_not_null(place);
-    memset(&idx, 0x5a, sizeof idx);
-    memcpy(before, &idx, sizeof idx);
     cr_assert_eq(nn_idx_load(&idx, path), status, "%s", nn_error_text());
     cr_assert_str_eq(nn_error_text(),
                      fixture_text("%.*s%s%s", (int)(place - text), text, path, place + 4));
-    cr_assert_eq(memcmp(&idx, before, sizeof idx), 0, "the result was touched");
+    cr_assert(idx.type == NN_IDX_F64 && idx.n_dims == 1, "the result was touched");
+    cr_assert_arr_eq(idx.dims, ((const size_t[]){2, 3, 4, 5}), sizeof idx.dims);
+    cr_assert(idx.count == 6 && idx.item_size == 7 && idx.data == NULL, "the result was touched");
 }
 
 static void assert_bad(blob content, const char *text)
@@ -160,9 +160,9 @@ Test(idx, types_have_names)
 Test(idx, release_zeroes_and_takes_null)
 {
     nn_idx idx = loaded(BYTES(THREE));
-    const nn_idx empty = {0};
     nn_idx_release(&idx);
-    cr_assert_eq(memcmp(&idx, &empty, sizeof idx), 0);
+    cr_assert(idx.type == 0 && idx.n_dims == 0 && idx.dims[0] == 0);
+    cr_assert(idx.count == 0 && idx.item_size == 0 && idx.data == NULL);
     nn_idx_release(&idx);
     nn_idx_release(NULL);
 }
@@ -365,17 +365,12 @@ Test(idx, rejects_gzip_that_breaks_off_in_the_elements)
     const blob half = fixture_cut(file, file.n - 50000);
     nn_idx idx;
     cr_assert_eq(nn_idx_load(&idx, fixture_write("file", half)), NN_ERR_DATA);
-    unsigned long long found = 0;
-    char tail[64] = "";
-    const char *text = strstr(nn_error_text(), "' is cut off: ");
+    const char *text = strstr(nn_error_text(), "breaks off after ");
     cr_assert_not_null(text, "%s", nn_error_text());
-    cr_assert_eq(sscanf(text,
-                        "' is cut off: its gzip stream breaks off after %llu unpacked bytes, "
-                        "expected 100008 and %63s",
-                        &found, tail),
-                 2, "%s", text);
-    cr_assert_str_eq(tail, "a");
-    cr_assert(found > 40000 && found < 50000, "%llu", found);
+    char *rest = NULL;
+    const unsigned long found = strtoul(text + strlen("breaks off after "), &rest, 10);
+    cr_assert(found > 40000 && found < 50000, "%s", text);
+    cr_assert_str_eq(rest, " unpacked bytes, expected 100008 and a trailer");
 }
 
 Test(idx, rejects_gzip_without_its_trailer)

@@ -29,6 +29,20 @@ Test(memory, blocks_are_aligned_to_64_and_zeroed)
     }
 }
 
+Test(memory, large_blocks_are_aligned_and_zeroed_too)
+{
+    for (size_t n = (size_t)1 << 22; n <= (size_t)1 << 25; n *= 2) {
+        for (int again = 0; again < 2; again++) {
+            unsigned char *memory = nn_alloc(n + 5);
+            cr_assert_not_null(memory);
+            cr_assert_eq((uintptr_t)memory % 64, 0, "%zu bytes", n);
+            cr_assert(all_zero(memory, n + 5), "%zu bytes", n);
+            memset(memory, 0xff, n + 5);
+            nn_free(memory);
+        }
+    }
+}
+
 Test(memory, size_0_gives_null)
 {
     cr_assert_null(nn_alloc(0));
@@ -69,6 +83,17 @@ Test(memory, refusal_of_the_system_gives_null)
     cr_assert_not_null(memory);
     cr_assert_null(nn_alloc(100));
     nn_free(memory);
+}
+
+Test(memory, what_is_freed_goes_back_to_the_system)
+{
+    void *one = nn_alloc(100);
+    void *two = nn_alloc_array(10, 10);
+    cr_assert_eq(fault_blocks(), 2);
+    nn_free(one);
+    cr_assert_eq(fault_blocks(), 1);
+    nn_free(two);
+    cr_assert_eq(fault_blocks(), 0);
 }
 
 Test(memory, null_can_be_freed)

@@ -168,7 +168,7 @@ static nn_status show_deltas(demo *d)
         if (status != NN_OK) {
             return status;
         }
-        demo_say(d, "  %5.1f  %.3f  %4d  %.3f  %6.3f         %.3f  %6.3f\n", a[k], z,
+        demo_say(d, "  %5.1f  %.3f  %4d  %.3f  %7.4f        %.3f  %7.4f\n", a[k], z,
                  nn_step_value(z - 0.5), loss[0], squared, loss[1], entropy);
         cJSON *item = json_object(&d->document, list, NULL);
         demo_number(d, item, "a", a[k]);

@@ -230,8 +230,7 @@ static int run(demo *d)
         return fail(status, ROLE_OUTPUT);
     }
     demo_say(d, "Notice: one hidden unit is still one line, and never enough. Two can do it, yet\n"
-                "from many starts they get stuck where every small change makes things worse;\n"
-                "a few spare units make that rare. ReLU units that start out dead on all four\n"
+                "from many starts they get stuck on the way; spare units make that rare. ReLU units that start out dead on all four\n"
                 "inputs cannot come back. With two or more hidden layers a network is 'deep'.\n\n"
                 "Read on: Rumelhart, Hinton and Williams, Learning representations by\n"
                 "back-propagating errors (1986).\n");

@@ -37,7 +37,7 @@ class Models(CliTest):
 
     def test_the_text_fits_80_columns_and_names_the_network(self):
         out = self.digits("inspect", digits.small_model()).out
-        self.assertIn("784 -> 15 sigmoid (dropout 0.02) -> 10 softmax", out)
+        self.assertRegex(out, r"784 -> 15 sigmoid \(dropout 0\.\d+\) -> 10 softmax")
         self.assertIn("15 x 784", out)
         self.assertRegex(out, r"parameters +11,935\n")
         for line in out.splitlines()[1:]:

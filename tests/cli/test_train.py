@@ -103,7 +103,7 @@ class Options(TrainTest):
 class Report(TrainTest):
     def test_the_architecture_and_its_11935_parameters_are_printed(self):
         out = self.train().out
-        self.assertIn("784 -> 15 sigmoid (dropout 0.02) -> 10 softmax\n", out)
+        self.assertRegex(out, r"784 -> 15 sigmoid \(dropout 0\.\d+\) -> 10 softmax\n")
         self.assertRegex(out, r"parameters +11,935\n")
         self.assertIn("784*15 = 11,760 weights + 15 biases\n", out)
         self.assertIn("15*10 = 150 weights + 10 biases\n", out)
@@ -116,7 +116,7 @@ class Report(TrainTest):
         self.assertIn("784 -> 10 softmax", self.train("--hidden", "none").out)
 
     def test_there_is_one_plain_line_an_epoch_and_it_adds_up(self):
-        err = self.train("--epochs", 3).err
+        err = self.train("--epochs", 3, "--lr", 0.1, "--decay", 0.1).err
         self.assertNotRegex(err, r"[\r\033]")
         lines = err.splitlines()
         self.assertEqual(len(lines), 4)
@@ -174,7 +174,7 @@ class ModelFile(TrainTest):
         self.assertEqual(len(data), 4 * (785 * 7 + 8 * 5 + 6 * 10))
 
     def test_the_metadata_tell_everything_about_the_run(self):
-        self.train("--seed", 42, "--lr", "0.05", "--hidden", "20,10", "--l2", 0)
+        self.train("--seed", 42, "--lr", "0.05", "--hidden", "20,10", "--l2", 0, "--batch", 32)
         facts = metadata(self.model())
         for key, value in {"seed": "42", "lr": "0.05", "hidden": "20,10", "l2": "0", "epochs": "2",
                            "batch": "32", "validation": "50", "activation": "sigmoid",
@@ -195,7 +195,7 @@ class ModelFile(TrainTest):
         self.assertEqual(len({self.model(name).read_bytes() for name in "abcd"}), 1)
 
     def test_seed_and_options_matter(self):
-        variants = [[], ["--seed", 2], ["--lr", 0.2], ["--batch", 10], ["--momentum", 0],
+        variants = [[], ["--seed", 2], ["--lr", 0.01], ["--batch", 10], ["--momentum", 0],
                     ["--decay", 0], ["--l2", 0.01], ["--dropout", 0], ["--dropout", 0.5],
                     ["--dropout", 0.5, "--dropout-mask", "epoch"], ["--input-dropout", 0.2],
                     ["--init", "he"], ["--activation", "tanh"], ["--validation", 0],
