@@ -96,7 +96,8 @@ void fault_clear(void);
 /* Returns how often it was called since fault_clear. */
 unsigned long fault_calls(fault which);
 
-/* Returns the number of blocks taken from nn_alloc and not given back; fixtures_end asserts 0. */
+/* Returns the number of blocks taken from nn_alloc and not given back. fixtures_end stops the
+ * program with a failure if there are any. */
 size_t fault_blocks(void);
 
 /* Returns the calls to the system since fault_clear, one letter each; allocations are left out,

@@ -201,7 +201,7 @@ static int draw(demo *d)
             }
         }
         for (size_t p = 0; p < 2; p++) {
-            series[p][f] = (plot_series){
+            series[p][N_SHOWN - 1 - f] = (plot_series){ /* what covers most comes first */
                 nn_activation_name(shown[f]), PLOT_LINE, colours[f], x, y[p][f], N_CURVE};
         }
     }

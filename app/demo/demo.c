@@ -101,17 +101,20 @@ static int generate_both(demo_digits *out, const size_t n[N_PARTS])
     nn_rng_seed(&rng, 1); /* always the same digits: the demonstration's seed is for training */
     nn_status status = NN_OK;
     for (dataset_part part = 0; part < N_PARTS && status == NN_OK; part++) {
-        status = generate(&out->owned[part], &rng, n[part]);
+        status = n[part] > 0 ? generate(&out->owned[part], &rng, n[part]) : NN_OK;
     }
     return fail(status, ROLE_DATA);
 }
 
 /* Takes the two parts of a data set over from what loaded them. */
-static int load_both(demo_digits *out, const demo *d)
+static int load_both(demo_digits *out, const demo *d, const size_t n[N_PARTS])
 {
     int code = EXIT_DONE;
     for (dataset_part part = 0; part < N_PARTS && code == EXIT_DONE; part++) {
         dataset set;
+        if (n[part] == 0) {
+            continue;
+        }
         code = dataset_load(&set, d->data, part);
         if (code == EXIT_DONE) {
             out->generated = out->generated || set.kind == DATASET_GENERATED;
@@ -132,15 +135,13 @@ static bool was_named(const demo *d)
 static void describe(demo *d, const demo_digits *digits)
 {
     char train[TEXT_NUMBER_SIZE], test[TEXT_NUMBER_SIZE];
-    text_count(train, digits->train.n);
-    text_count(test, digits->test.n);
-    if (digits->generated) {
-        demo_say(d, "data        GENERATED DIGITS, NOT MNIST: %s to learn, %s to test\n\n", train,
-                 test);
-    } else {
-        demo_say(d, "data        a part of MNIST: the first %s training and %s test images\n\n",
-                 train, test);
+    demo_say(d, "data        %s%s training",
+             digits->generated ? "GENERATED DIGITS, NOT MNIST: " : "a part of MNIST: the first ",
+             text_count(train, digits->train.n));
+    if (digits->test.n > 0) {
+        demo_say(d, " and %s test", text_count(test, digits->test.n));
     }
+    demo_say(d, " images\n\n");
     json_text(&d->document, d->document.root, "data", digits->generated ? "generated" : "mnist");
     json_size(&d->document, d->document.root, "training_images", digits->train.n);
     json_size(&d->document, d->document.root, "test_images", digits->test.n);
@@ -150,7 +151,7 @@ int demo_digits_load(demo_digits *out, demo *d, size_t n_train, size_t n_test)
 {
     demo_digits digits = {.generated = false};
     const size_t n[N_PARTS] = {[PART_TRAIN] = n_train, [PART_TEST] = n_test};
-    int code = load_both(&digits, d);
+    int code = load_both(&digits, d, n);
     if (code == EXIT_DATA && !was_named(d)) {
         complain("going on with GENERATED DIGITS instead; the numbers are not those of MNIST");
         demo_digits_release(&digits);

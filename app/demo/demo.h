@@ -62,7 +62,7 @@ typedef struct {
 
 /* Takes the first n_train training digits and the first n_test test digits of the data set; where
  * none is to be found, and none was asked for by name, as many generated ones, which it says
- * loudly. Returns the exit code; *out is to be released if it is EXIT_DONE. */
+ * loudly. n_test may be 0. Returns the exit code; *out is to be released if it is EXIT_DONE. */
 int demo_digits_load(demo_digits *out, demo *d, size_t n_train, size_t n_test);
 void demo_digits_release(demo_digits *digits);
 

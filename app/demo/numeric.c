@@ -92,8 +92,8 @@ static void say_comparison(demo *d, const comparison *c)
 {
     double ratio = c->difference_seconds / c->back_propagation_seconds;
     demo_say(d,
-             "  largest slope                      %9.5f\n"
-             "  largest disagreement               %9.5f\n"
+             "  largest slope                      %11.7f\n"
+             "  largest disagreement               %11.7f\n"
              "  forward passes for differences     2 * 11,935 = %zu\n"
              "  passes for back-propagation        1 forward, 1 backward\n\n"
              "time  back-propagation     %10.3f ms\n"
@@ -137,7 +137,7 @@ static int run(demo *d)
                 "see how much C moves, [C(w + h) - C(w - h)] / 2h. It must agree with back-\n"
                 "propagation, and it costs two passes forward for each of the parameters:\n"
                 "784*15 + 15 + 15*10 + 10 = 11,935 of them in the 784-15-10 network.\n\n");
-    int code = demo_digits_load(&digits, d, N_IMAGES, 1);
+    int code = demo_digits_load(&digits, d, N_IMAGES, 0);
     if (code != EXIT_DONE) {
         return code;
     }

@@ -116,8 +116,7 @@ static void show_batch(demo *d, learner *l, size_t number, const uint32_t *index
     say_parameters(d, l, "          ");
     demo_say(d, "  mean loss of the mini-batch %.3f before, %.3f after\n\n", loss,
              learner_gradients(l, &batch));
-    demo_number(d, json_array(&d->document, d->document.root, number == 1 ? "first" : "second"),
-                NULL, loss);
+    demo_number(d, d->document.root, number == 1 ? "first_loss" : "second_loss", loss);
 }
 
 /* ---- the whole ---------------------------------------------------------------------------- */

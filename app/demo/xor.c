@@ -194,13 +194,15 @@ static int draw(demo *d)
                                          {"1", PLOT_DOTS, PLOT_VERMILION, x[1], y[1], 2}};
     learner l[N_DRAWN] = {{0}};
     plot_panel panels[N_DRAWN];
+    char titles[N_DRAWN][64];
     nn_status status = NN_OK;
     for (size_t k = 0; k < N_DRAWN && d->out && status == NN_OK; k++) {
         status = make(&l[k], drawn[k].units, drawn[k].activation, d->seed);
         if (status == NN_OK) {
-            (void)train(&l[k]);
+            snprintf(titles[k], sizeof titles[k], "%s: %s", drawn[k].title,
+                     train(&l[k]) > 0 ? "solved" : "not solved");
         }
-        panels[k] = (plot_panel){drawn[k].title, {"x1", -0.5, 1.5, false},
+        panels[k] = (plot_panel){titles[k], {"x1", -0.5, 1.5, false},
                                  {"x2", -0.5, 1.5, false}, series, 2, decide, &l[k]};
     }
     int code = fail(status, ROLE_OUTPUT);
