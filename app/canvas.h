@@ -34,8 +34,7 @@ void canvas_fill(canvas *page, size_t left, size_t top, size_t width, size_t hei
 
 /* Writes printable ASCII with its top left corner at (left, top), `scale` times the font's size
  * (other characters become '?'); returns where the next text begins. */
-size_t canvas_text(canvas *page, size_t left, size_t top, size_t scale, colour c,
-                   const char *text);
+size_t canvas_text(canvas *page, size_t left, size_t top, size_t scale, colour c, const char *text);
 
 /* Returns the width of a text in pixels, without the gap after the last character. */
 size_t canvas_text_width(const char *text, size_t scale);

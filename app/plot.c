@@ -1,4 +1,5 @@
-/* A plot is drawn into one picture in memory: cards on a page, and on each card a frame with axes. */
+/* A plot is drawn into one picture in memory: cards on a page, and on each card a frame with axes.
+ */
 #include "plot.h"
 
 #include "canvas.h"
@@ -50,7 +51,7 @@ typedef struct {
 typedef struct {
     canvas *page;
     const plot_panel *panel;
-    plot_axis x, y; /* with their ranges settled */
+    plot_axis x, y;                  /* with their ranges settled */
     size_t left, top, width, height; /* of the card */
     frame frame;
 } plot;
@@ -365,8 +366,8 @@ static size_t lay_legend(canvas *page, const plot_panel *panel, size_t left, siz
             double y = (double)(top + (lines - 1) * LINE) + 7, start = (double)(left + x);
             bool dots = series->style == PLOT_DOTS;
             canvas_line(page, (point){dots ? start + SWATCH / 2.0 : start + 2, y},
-                        (point){dots ? start + SWATCH / 2.0 : start + SWATCH - 2, y},
-                        dots ? 12 : 4, palette[series->colour]);
+                        (point){dots ? start + SWATCH / 2.0 : start + SWATCH - 2, y}, dots ? 12 : 4,
+                        palette[series->colour]);
             canvas_text(page, left + x + SWATCH + 8, top + (lines - 1) * LINE, TEXT, ink_colour,
                         series->name);
         }

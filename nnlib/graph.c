@@ -32,13 +32,13 @@ typedef struct {
     }
 
 OPERATION(add, a + b, 1, 1)
-OPERATION(multiply, a *b, b, a)
+OPERATION(multiply, (a * b), b, a)
 OPERATION(negate, -a, -1, 0)
 OPERATION(increment, a + 1, 1, 0)
-OPERATION(inverse, 1 / a, -z * z, 0)
+OPERATION(inverse, 1 / a, -(z *z), 0)
 OPERATION(exponential, exp(a), z, 0)
 OPERATION(logarithm, log(a), 1 / a, 0)
-OPERATION(sigmoid, 1 / (1 + exp(-a)), z *(1 - z), 0)
+OPERATION(sigmoid, 1 / (1 + exp(-a)), (z * (1 - z)), 0)
 OPERATION(tanh, tanh(a), 1 - z * z, 0)
 OPERATION(relu, a > 0 ? a : 0, a > 0 ? 1 : 0, 0)
 OPERATION(leaky_relu, a > 0 ? a : 0.01 * a, a > 0 ? 1 : 0.01, 0)
@@ -107,7 +107,8 @@ void nn_graph_free(nn_graph *graph)
 nn_status nn_graph_status(const nn_graph *graph)
 {
     return graph->out_of_memory
-               ? nn_fail(NN_ERR_MEMORY, "out of memory for a graph of more than %zu nodes", graph->n)
+               ? nn_fail(NN_ERR_MEMORY, "out of memory for a graph of more than %zu nodes",
+                         graph->n)
                : NN_OK;
 }
 
@@ -131,8 +132,8 @@ static bool make_room(nn_graph *graph)
 static void evaluate(nn_graph *graph, node *z)
 {
     if (z->op != NN_OP_LEAF) {
-        z->value = ops[z->op].value(graph->nodes[z->operand[0]].value,
-                                    graph->nodes[z->operand[1]].value);
+        z->value =
+            ops[z->op].value(graph->nodes[z->operand[0]].value, graph->nodes[z->operand[1]].value);
     }
 }
 

@@ -18,6 +18,7 @@ import ctypes
 import gzip
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -83,11 +84,10 @@ def median_time(work, repeats, least=0.02):
 
 def child_seconds(command):
     """CPU time of a program from beginning to end."""
-    before = os.times()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    after = os.times()
-    return (after.children_user + after.children_system
-            - before.children_user - before.children_system)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 # ---- data --------------------------------------------------------------------------------------
@@ -114,13 +114,13 @@ def read_part(folder, name):
 
 
 class NumpyNet:
-    """Layers of weights [inputs + 1, units], the last row being the biases: every layer's outputs
+    """Layers of weights [units, inputs + 1], the last column being the biases: every layer's outputs
     have a column of ones, so that biases need no step of their own. All parameters lie in one
     block, and so do gradients and velocities: an update is three calls."""
 
     def __init__(self, sizes, activation):
         self.sizes, self.activation = sizes, activation
-        shapes = [(a + 1, b) for a, b in zip(sizes, sizes[1:])]
+        shapes = [(b, a + 1) for a, b in zip(sizes, sizes[1:])]
         count = sum(a * b for a, b in shapes)
         rng = np.random.default_rng(1)
         self.block = np.zeros(count, np.float32)
@@ -130,7 +130,7 @@ class NumpyNet:
         at = 0
         for a, b in shapes:
             w = self.block[at:at + a * b].reshape(a, b)
-            w[:-1] = rng.uniform(-1, 1, (a - 1, b)) * np.sqrt(6 / (a - 1 + b))
+            w[:, :-1] = rng.uniform(-1, 1, (a, b - 1)) * np.sqrt(6 / (a + b - 1))
             self.weights.append(w)
             self.gradients.append(self.gradient[at:at + a * b].reshape(a, b))
             at += a * b
@@ -161,7 +161,7 @@ class NumpyNet:
         z, a = space["z"], space["a"]
         last = len(a) - 1
         for l, w in enumerate(self.weights):
-            np.dot(z[l], w, out=a[l])
+            np.dot(z[l], w.T, out=a[l])
             if l < last:
                 self.activate(a[l], z[l + 1][:, :-1])
         y = a[last]
@@ -188,9 +188,9 @@ class NumpyNet:
         delta[space["t"], labels[index]] -= 1
         delta *= -RATE / n
         for l in reversed(range(len(self.weights))):
-            np.dot(z[l].T, delta, out=self.gradients[l])
+            np.dot(delta.T, z[l], out=self.gradients[l])
             if l > 0:
-                np.dot(delta, self.weights[l][:-1].T, out=d[l - 1])
+                np.dot(delta, self.weights[l][:, :-1], out=d[l - 1])
                 self.times_slope(d[l - 1], z[l][:, :-1], a[l - 1])
                 delta = d[l - 1]
         self.velocity *= MOMENTUM
@@ -213,8 +213,8 @@ def with_ones(x):
 def numpy_predictors(test):
     """Inference in one call and one by one, each as plainly as it gets."""
     net = NumpyNet((INPUTS, HIDDEN, CLASSES), "sigmoid")
-    (w1, w2) = (np.ascontiguousarray(w[:-1]) for w in net.weights)
-    (b1, b2) = (w[-1] for w in net.weights)
+    (w1, w2) = (np.ascontiguousarray(w[:, :-1].T) for w in net.weights)
+    (b1, b2) = (np.ascontiguousarray(w[:, -1]) for w in net.weights)
     hidden = np.empty((len(test), HIDDEN), np.float32)
     out = np.empty((len(test), CLASSES), np.float32)
     one_hidden, one_out = np.empty(HIDDEN, np.float32), np.empty(CLASSES, np.float32)
@@ -318,9 +318,8 @@ class TorchByHand:
             torch.sum(delta, 0, out=gb)
             if l > 0:
                 torch.mm(delta, w.t(), out=d[l - 1])
-                kind = "threshold" if self.activation == "relu" else "sigmoid"
                 delta = (torch.ops.aten.threshold_backward(d[l - 1], z[l - 1], 0)
-                         if kind == "threshold"
+                         if self.activation == "relu"
                          else torch.ops.aten.sigmoid_backward(d[l - 1], z[l - 1]))
         self.velocity.mul_(MOMENTUM).add_(self.gradient)
         self.block.add_(self.velocity)
@@ -409,8 +408,8 @@ def trainers(sizes, activation, train):
     yield "PyTorch by hand, flushed", TorchByHand(sizes, activation), one_hot, True
 
 
-def compare_training(table, section, row, sizes, activation, train):
-    """One network at one batch size; ours is measured again afterwards, and the mean counts."""
+def compare_training(table, row, sizes, activation, train):
+    """One network at one batch size."""
     work = f"{row['network']}, batch {row['batch']:.0f}"
     peers = []
     for name, net, data, flush in trainers(sizes, activation, train):
@@ -424,7 +423,7 @@ def compare_epochs(table, train, _test):
     table.heading("training, an epoch")
     for row in table.run_ours("epoch"):
         row["batch"] = int(row["batch"])
-        compare_training(table, "epoch", row, (INPUTS, HIDDEN, CLASSES), "sigmoid", train)
+        compare_training(table, row, (INPUTS, HIDDEN, CLASSES), "sigmoid", train)
 
 
 def compare_wide(table, train, _test):
@@ -433,7 +432,7 @@ def compare_wide(table, train, _test):
         row["batch"] = int(row["batch"])
         sizes = tuple(int(size) for size in row["network"].split("-"))
         n = round(row["images_per_second"] * row["seconds"])
-        compare_training(table, "wide", row, sizes, "relu", (train[0][:n], train[1][:n]))
+        compare_training(table, row, sizes, "relu", (train[0][:n], train[1][:n]))
 
 
 def compare_inference(table, _train, test):

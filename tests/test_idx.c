@@ -758,6 +758,16 @@ Test(idx, saves_arrays_of_many_pieces)
     assert_saves(&idx, fixture_join(BYTES("\0\0\x0b\1\0\3\x0d\x40"), turned));
 }
 
+Test(idx, saves_dimensions_of_four_bytes)
+{
+    const blob elements = fixture_repeat(7, 0x01020304);
+    const nn_idx idx = array(NN_IDX_U8, 1, elements.n, elements.data);
+    cr_assert_eq(nn_idx_save(&idx, fixture_path("saved")), NN_OK);
+    const blob saved = fixture_read("saved");
+    cr_assert_eq(saved.n, 8 + elements.n);
+    cr_assert_arr_eq(saved.data, "\0\0\x08\1\1\2\3\4\7", 9);
+}
+
 Test(idx, what_is_saved_is_loaded_again)
 {
     blob elements = noise(80000);
@@ -793,6 +803,7 @@ Test(idx, only_the_end_of_the_name_decides_on_gzip)
     cr_assert_eq(chdir(fixture_path("")), 0);
     cr_assert_eq(nn_idx_save(&idx, ".gz"), NN_OK); /* just as long as the ending */
     cr_assert_eq(fixture_read(".gz").data[0], 0x1f);
+    cr_assert_eq(nn_idx_save(&idx, "gz"), NN_OK);
     cr_assert_eq(nn_idx_save(&idx, "z"), NN_OK);
     cr_assert_eq(fixture_read("z").data[0], 0);
     cr_assert_eq(chdir("/"), 0);

@@ -1,4 +1,5 @@
-/* What a unit makes of its sum: activations and their slopes, softmax, and the losses above them. */
+/* What a unit makes of its sum: activations and their slopes, softmax, and the losses above them.
+ */
 #include "demo.h"
 #include "learner.h"
 #include "message.h"
@@ -40,12 +41,10 @@ static nn_status through_layer(double *z, double *delta, double *loss, nn_activa
 static nn_status unit(double *z, double *slope, nn_activation activation, double a)
 {
     double loss;
-    nn_status status =
-        through_layer(z, slope, &loss, activation, NN_SQUARED_ERROR, &a, &zero, 1);
+    nn_status status = through_layer(z, slope, &loss, activation, NN_SQUARED_ERROR, &a, &zero, 1);
     nn_real y = (nn_real)*z - 1;
-    return status == NN_OK
-               ? through_layer(z, slope, &loss, activation, NN_SQUARED_ERROR, &a, &y, 1)
-               : status;
+    return status == NN_OK ? through_layer(z, slope, &loss, activation, NN_SQUARED_ERROR, &a, &y, 1)
+                           : status;
 }
 
 /* ---- units -------------------------------------------------------------------------------- */
@@ -99,10 +98,11 @@ static nn_status show_units(demo *d)
     for (size_t f = 0; f < N_SHOWN; f++) {
         say_row(d, nn_activation_name(shown[f]), slope[f]);
     }
-    demo_say(d, "\nNotice: the sigmoid's slope is h (1 - h), 0.25 at most; that of tanh a, which is\n"
-                "2 sigmoid(2a) - 1, is four times as much. ReLU passes the slope on whole or not\n"
-                "at all: a unit whose sum is negative for every input has slope 0 and never\n"
-                "learns again. Leaky ReLU keeps 0.01 there. The step has slope 0 everywhere.\n\n");
+    demo_say(d,
+             "\nNotice: the sigmoid's slope is h (1 - h), 0.25 at most; that of tanh a, which is\n"
+             "2 sigmoid(2a) - 1, is four times as much. ReLU passes the slope on whole or not\n"
+             "at all: a unit whose sum is negative for every input has slope 0 and never\n"
+             "learns again. Leaky ReLU keeps 0.01 there. The step has slope 0 everywhere.\n\n");
     return NN_OK;
 }
 
@@ -159,8 +159,8 @@ static nn_status show_deltas(demo *d)
     cJSON *list = json_array(&d->document, d->document.root, "deltas");
     for (size_t k = 0; k < DEMO_COUNT(a); k++) {
         double z, squared, entropy, loss[2];
-        nn_status status = through_layer(&z, &squared, &loss[0], NN_SIGMOID, NN_SQUARED_ERROR,
-                                         &a[k], &one, 1);
+        nn_status status =
+            through_layer(&z, &squared, &loss[0], NN_SIGMOID, NN_SQUARED_ERROR, &a[k], &one, 1);
         if (status == NN_OK) {
             status = through_layer(&z, &entropy, &loss[1], NN_SIGMOID, NN_BINARY_CROSS_ENTROPY,
                                    &a[k], &one, 1);
@@ -186,8 +186,8 @@ static nn_status show_deltas(demo *d)
 static int draw(demo *d)
 {
     static double x[N_CURVE], y[2][N_SHOWN][N_CURVE];
-    static const plot_colour colours[N_SHOWN] = {PLOT_BLUE, PLOT_GREEN, PLOT_VERMILION,
-                                                 PLOT_ORANGE, PLOT_GREY};
+    static const plot_colour colours[N_SHOWN] = {PLOT_BLUE, PLOT_GREEN, PLOT_VERMILION, PLOT_ORANGE,
+                                                 PLOT_GREY};
     plot_series series[2][N_SHOWN];
     if (!d->out) {
         return EXIT_DONE;
@@ -201,7 +201,8 @@ static int draw(demo *d)
             }
         }
         for (size_t p = 0; p < 2; p++) {
-            series[p][N_SHOWN - 1 - f] = (plot_series){ /* what covers most comes first */
+            series[p][N_SHOWN - 1 - f] = (plot_series){
+                /* what covers most comes first */
                 nn_activation_name(shown[f]), PLOT_LINE, colours[f], x, y[p][f], N_CURVE};
         }
     }
@@ -228,10 +229,11 @@ static int run(demo *d)
     if (status != NN_OK) {
         return fail(status, ROLE_OUTPUT);
     }
-    demo_say(d, "Read on: LeCun, Bottou, Orr and Mueller, Efficient backprop (1998); Glorot, Bordes\n"
-                "and Bengio, Deep sparse rectifier neural networks (2011); Maas, Hannun and Ng,\n"
-                "Rectifier nonlinearities improve neural network acoustic models (2013); Bishop,\n"
-                "Pattern recognition and machine learning (2006), chapters 4 and 5.\n");
+    demo_say(d,
+             "Read on: LeCun, Bottou, Orr and Mueller, Efficient backprop (1998); Glorot, Bordes\n"
+             "and Bengio, Deep sparse rectifier neural networks (2011); Maas, Hannun and Ng,\n"
+             "Rectifier nonlinearities improve neural network acoustic models (2013); Bishop,\n"
+             "Pattern recognition and machine learning (2006), chapters 4 and 5.\n");
     return draw(d);
 }
 

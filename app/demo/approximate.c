@@ -2,9 +2,9 @@
 #include "demo.h"
 #include "learner.h"
 #include "message.h"
-#include "text.h"
 
 #include <math.h>
+#include <string.h>
 
 enum {
     N_POINTS = 101,
@@ -43,8 +43,7 @@ static void make_points(fits *f)
         f->x[k] = (nn_real)grid(k, N_POINTS);
         f->y[k] = (nn_real)curve(grid(k, N_POINTS));
     }
-    f->data = (nn_data){
-        .n = N_POINTS, .inputs = 1, .outputs = 1, .values = f->x, .targets = f->y};
+    f->data = (nn_data){.n = N_POINTS, .inputs = 1, .outputs = 1, .values = f->x, .targets = f->y};
 }
 
 /* Spreads the units over the interval: unit j is a step of width about 1/w around -b/w. */
@@ -53,7 +52,8 @@ static void spread(learner *l, size_t units, uint64_t seed)
     nn_rng rng;
     nn_rng_seed(&rng, seed);
     for (size_t j = 0; j < units; j++) {
-        double sign = nn_rng_uniform(&rng) < 0.5 ? -1 : 1, w = sign * (2 + 6 * nn_rng_uniform(&rng));
+        double sign = nn_rng_uniform(&rng) < 0.5 ? -1 : 1,
+               w = sign * (2 + 6 * nn_rng_uniform(&rng));
         double centre = -1 + 2 * ((double)j + nn_rng_uniform(&rng)) / (double)units;
         *nn_net_weight(l->net, 0, j, 0) = (nn_real)w;
         *nn_net_bias(l->net, 0, j) = (nn_real)(-w * centre);
@@ -108,8 +108,9 @@ static void sketch(const demo *d, const fits *f, size_t which)
         COLUMNS = 61
     };
     char page[ROWS][COLUMNS + 1];
-    for (size_t k = 0; k < sizeof page; k++) {
-        page[0][k] = (k + 1) % (COLUMNS + 1) == 0 ? '\0' : ' ';
+    for (size_t r = 0; r < ROWS; r++) {
+        memset(page[r], ' ', COLUMNS);
+        page[r][COLUMNS] = '\0';
     }
     for (size_t c = 0; c < COLUMNS; c++) {
         const double both[] = {curve(grid(c, COLUMNS)),
@@ -123,7 +124,7 @@ static void sketch(const demo *d, const fits *f, size_t which)
     }
     demo_say(d, "\nWith %zu units (o the network, . the curve):\n\n", sizes[which]);
     for (size_t r = 0; r < ROWS; r++) {
-        demo_say(d, "    %s\n", page[r]);
+        demo_say(d, "   |%s|\n", page[r]);
     }
 }
 
@@ -150,8 +151,8 @@ static int draw(demo *d, const fits *f)
         snprintf(titles[k], sizeof titles[k], "%zu hidden unit%s", sizes[k], k > 0 ? "s" : "");
         series[k][0] = (plot_series){"curve", PLOT_LINE, PLOT_GREY, x, y, N_CURVE};
         series[k][1] = (plot_series){"network", PLOT_LINE, PLOT_BLUE, x, f->fit[k], N_CURVE};
-        panels[k] = (plot_panel){titles[k],   {"x", -1, 1, false}, {NULL, -1.3, 1.3, false},
-                                 series[k], 2, NULL, NULL};
+        panels[k] = (plot_panel){
+            titles[k], {"x", -1, 1, false}, {NULL, -1.3, 1.3, false}, series[k], 2, NULL, NULL};
     }
     const plot_series error = {NULL, PLOT_MARKED, PLOT_VERMILION, units, f->error, N_SIZES};
     panels[N_SHOWN] = (plot_panel){
@@ -183,24 +184,26 @@ static int run(demo *d)
     if (!f) {
         return fail_memory();
     }
-    demo_say(d, "Basis functions that adapt\n\n"
-                "A network 1-n-1 is a sum of n curves tanh(w x + b), each weighted. A polynomial\n"
-                "has fixed curves to add up; here training shapes them. The task: 101 points of\n"
-                "16 x^5 - 20 x^3 + 5 x, five waves between -1 and 1. Squared error, %d epochs;\n"
-                "the error printed is the root of its mean.\n\n",
+    demo_say(d,
+             "Basis functions that adapt\n\n"
+             "A network 1-n-1 is a sum of n curves tanh(w x + b), each weighted. A polynomial\n"
+             "has fixed curves to add up; here training shapes them. The task: 101 points of\n"
+             "16 x^5 - 20 x^3 + 5 x, five waves between -1 and 1. Squared error, %d epochs;\n"
+             "the error printed is the root of its mean.\n\n",
              EPOCHS);
     int code = fail(fit_all(d, f), ROLE_OUTPUT);
     if (code == EXIT_DONE) {
         sketch(d, f, 1);
         sketch(d, f, 3);
-        demo_say(d, "\nNotice: each unit adds about one bend. With too few the network finds the best\n"
-                    "compromise; from about as many as there are bends on it follows the curve, and\n"
-                    "the error keeps falling with more. That a wide enough network can come as close\n"
-                    "as one likes is a theorem; that training finds the weights is not.\n\n"
-                    "Read on: Cybenko, Approximation by superpositions of a sigmoidal function\n"
-                    "(1989); Hornik, Stinchcombe and White, Multilayer feedforward networks are\n"
-                    "universal approximators (1989); Barron, Universal approximation bounds for\n"
-                    "superpositions of a sigmoidal function (1993).\n");
+        demo_say(
+            d, "\nNotice: each unit adds about one bend. With too few the network finds the best\n"
+               "compromise; from about as many as there are bends on it follows the curve, and\n"
+               "the error keeps falling with more. That a wide enough network can come as close\n"
+               "as one likes is a theorem; that training finds the weights is not.\n\n"
+               "Read on: Cybenko, Approximation by superpositions of a sigmoidal function\n"
+               "(1989); Hornik, Stinchcombe and White, Multilayer feedforward networks are\n"
+               "universal approximators (1989); Barron, Universal approximation bounds for\n"
+               "superpositions of a sigmoidal function (1993).\n");
         code = draw(d, f);
     }
     nn_free(f);

@@ -6,7 +6,7 @@
 #include <math.h>
 
 enum {
-    N = 2,            /* inputs, hidden units, outputs */
+    N = 2, /* inputs, hidden units, outputs */
     N_WEIGHTS = 2 * N * N
 };
 
@@ -77,8 +77,8 @@ static void graph_layer(nn_graph *g, nn_node z[N], nn_node *w, const double *val
             w[j * N + i] = nn_graph_leaf(g, values[j * N + i]);
             product[i] = nn_graph_binary(g, NN_OP_MULTIPLY, w[j * N + i], input[i]);
         }
-        z[j] = nn_graph_unary(g, NN_OP_SIGMOID,
-                              nn_graph_binary(g, NN_OP_ADD, product[0], product[1]));
+        z[j] =
+            nn_graph_unary(g, NN_OP_SIGMOID, nn_graph_binary(g, NN_OP_ADD, product[0], product[1]));
     }
 }
 
@@ -122,8 +122,7 @@ static nn_status by_back_propagation(double slopes[N_WEIGHTS], double moved[N_WE
     const nn_config config = {N, 2, layers, NN_SQUARED_ERROR, NN_ZERO, 0};
     const nn_real input[N] = {(nn_real)x[0], (nn_real)x[1]};
     const nn_real target[N] = {(nn_real)t[0], (nn_real)t[1]};
-    const nn_data data = {
-        .n = 1, .inputs = N, .outputs = N, .values = input, .targets = target};
+    const nn_data data = {.n = 1, .inputs = N, .outputs = N, .values = input, .targets = target};
     learner l;
     nn_status status = learner_init(&l, &config, 1, 1);
     if (status == NN_OK) {
@@ -145,12 +144,13 @@ static nn_status by_back_propagation(double slopes[N_WEIGHTS], double moved[N_WE
 
 static void say_forward(demo *d, const double a[N], const double y[N], double error)
 {
-    demo_say(d, "Forward\n"
-                "  z10 = 0.2 x1 + 0.6 x2     a10 = sigmoid(z10) = %.2f\n"
-                "  z11 = 0.2 x1 + 0.7 x2     a11 = sigmoid(z11) = %.2f\n"
-                "  z20 = 0.4 a10 + 0.1 a11   y1  = sigmoid(z20) = %.2f   should be t1 = 0.2\n"
-                "  z21 = 0.1 a10 + 0.7 a11   y2  = sigmoid(z21) = %.2f   should be t2 = 0.7\n"
-                "  E = [(t1 - y1)^2 + (t2 - y2)^2] / 2 = %.3f\n\n",
+    demo_say(d,
+             "Forward\n"
+             "  z10 = 0.2 x1 + 0.6 x2     a10 = sigmoid(z10) = %.2f\n"
+             "  z11 = 0.2 x1 + 0.7 x2     a11 = sigmoid(z11) = %.2f\n"
+             "  z20 = 0.4 a10 + 0.1 a11   y1  = sigmoid(z20) = %.2f   should be t1 = 0.2\n"
+             "  z21 = 0.1 a10 + 0.7 a11   y2  = sigmoid(z21) = %.2f   should be t2 = 0.7\n"
+             "  E = [(t1 - y1)^2 + (t2 - y2)^2] / 2 = %.3f\n\n",
              a[0], a[1], y[0], y[1], error);
     demo_numbers(d, d->document.root, "hidden", a, N);
     demo_numbers(d, d->document.root, "outputs", y, N);

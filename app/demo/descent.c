@@ -126,8 +126,8 @@ static void say_updates(const demo *d, const descents *all)
     demo_say(d, "\n  over the first updates       from     to   the cost rose\n");
     for (size_t m = 0; m < N_METHODS; m++) {
         const history *h = &all->h[m];
-        demo_say(d, "  %-27s %5.3f  %5.3f   %zu times in %zu updates\n", methods[m].name,
-                 h->by_update[0], h->by_update[h->watched], h->rises, h->watched);
+        demo_say(d, "  %-27s %5.3f  %5.3f   %3zu of %zu times\n", methods[m].name, h->by_update[0],
+                 h->by_update[h->watched], h->rises, h->watched);
     }
 }
 
@@ -149,16 +149,26 @@ static int draw(demo *d, const descents *all)
     plot_series by_pass[N_METHODS], by_update[N_METHODS];
     for (size_t m = 0; m < N_METHODS; m++) {
         const history *h = &all->h[m];
-        by_pass[m] = (plot_series){methods[m].name, PLOT_LINE,  methods[m].colour, NULL,
+        by_pass[m] = (plot_series){methods[m].name, PLOT_LINE,   methods[m].colour, NULL,
                                    h->by_pass,      N_PASSES + 1};
-        by_update[m] = (plot_series){methods[m].name, PLOT_LINE,    methods[m].colour, NULL,
+        by_update[m] = (plot_series){methods[m].name, PLOT_LINE,     methods[m].colour, NULL,
                                      h->by_update,    h->watched + 1};
     }
     const plot_panel panels[] = {
-        {"cost of all images, per pass", {"pass", 0, 0, false}, {NULL, 0, 0, true}, by_pass,
-         N_METHODS, NULL, NULL},
-        {"cost of all images, per update", {"update", 0, 0, false}, {NULL, 0, 0, false}, by_update,
-         N_METHODS, NULL, NULL},
+        {"cost of all images, per pass",
+         {"pass", 0, 0, false},
+         {NULL, 0, 0, true},
+         by_pass,
+         N_METHODS,
+         NULL,
+         NULL},
+        {"cost of all images, per update",
+         {"update", 0, 0, false},
+         {NULL, 0, 0, false},
+         by_update,
+         N_METHODS,
+         NULL,
+         NULL},
     };
     return demo_plot(d, "cost", "Gradient descent: how many samples a step", panels, 2, 2);
 }
@@ -181,15 +191,16 @@ static int show(demo *d, const nn_data *data)
     if (code == EXIT_DONE) {
         say_updates(d, all);
         say_decay(d);
-        demo_say(d, "\nNotice: the full batch goes downhill at every update and gets only one a pass.\n"
-                    "The smaller the batch, the more its cost wanders, and the sooner it arrives for\n"
-                    "the same number of images seen. Momentum, v <- m v - mu g and w <- w + v, makes\n"
-                    "steps in a steady direction up to 1 / (1 - m) = 10 times as long. Decay shortens\n"
-                    "them as time goes on, which calms the wandering and slows the rest.\n\n"
-                    "Read on: Robbins and Monro, A stochastic approximation method (1951); Polyak,\n"
-                    "Some methods of speeding up the convergence of iteration methods (1964);\n"
-                    "Bottou, Curtis and Nocedal, Optimization methods for large-scale machine\n"
-                    "learning (2018).\n");
+        demo_say(
+            d, "\nNotice: the full batch goes downhill at every update and gets only one a pass.\n"
+               "The smaller the batch, the more its cost wanders, and the sooner it arrives for\n"
+               "the same number of images seen. Momentum, v <- m v - mu g and w <- w + v, makes\n"
+               "steps in a steady direction up to 1 / (1 - m) = 10 times as long. Decay shortens\n"
+               "them as time goes on, which calms the wandering and slows the rest.\n\n"
+               "Read on: Robbins and Monro, A stochastic approximation method (1951); Polyak,\n"
+               "Some methods of speeding up the convergence of iteration methods (1964);\n"
+               "Bottou, Curtis and Nocedal, Optimization methods for large-scale machine\n"
+               "learning (2018).\n");
         code = draw(d, all);
     }
     nn_free(all);
@@ -199,10 +210,11 @@ static int show(demo *d, const nn_data *data)
 static int run(demo *d)
 {
     demo_digits digits;
-    demo_say(d, "Gradient descent\n\n"
-                "The same 784-15-10 network from the same weights, learning rate mu = %.1f, 30\n"
-                "passes over the same images; what differs is how many samples' gradients are\n"
-                "averaged before the weights move.\n\n",
+    demo_say(d,
+             "Gradient descent\n\n"
+             "The same 784-15-10 network from the same weights, learning rate mu = %.1f, 30\n"
+             "passes over the same images; what differs is how many samples' gradients are\n"
+             "averaged before the weights move.\n\n",
              LEARNING_RATE);
     int code = demo_digits_load(&digits, d, N_IMAGES, 0);
     if (code != EXIT_DONE) {
@@ -213,5 +225,5 @@ static int run(demo *d)
     return code;
 }
 
-const demo_row demo_descent = {
-    "descent", "full batch, mini-batch and single sample; momentum and decay", run};
+const demo_row demo_descent = {"descent",
+                               "full batch, mini-batch and single sample; momentum and decay", run};

@@ -6,7 +6,7 @@
 enum {
     N_TRAIN = 1000,
     N_TEST = 2000,
-    EPOCHS = 40,
+    EPOCHS = 30,
     BLOCK = 100
 };
 
@@ -15,9 +15,8 @@ static const struct {
     nn_mask mask;
     const char *when;
 } kinds[] = {
-    {0, NN_MASK_SAMPLE, "-"},         {0.1, NN_MASK_SAMPLE, "sample"},
-    {0.5, NN_MASK_SAMPLE, "sample"}, {0.1, NN_MASK_EPOCH, "epoch"},
-    {0.5, NN_MASK_EPOCH, "epoch"},
+    {0, NN_MASK_SAMPLE, "-"},      {0.1, NN_MASK_SAMPLE, "sample"}, {0.5, NN_MASK_SAMPLE, "sample"},
+    {0.1, NN_MASK_EPOCH, "epoch"}, {0.5, NN_MASK_EPOCH, "epoch"},
 };
 
 static const size_t sizes[] = {15, 200};
@@ -90,11 +89,12 @@ static nn_status show(demo *d, const demo_digits *digits)
 static int run(demo *d)
 {
     demo_digits digits;
-    demo_say(d, "Dropout\n\n"
-                "In training, a random share p of the hidden units is left out, so that none can\n"
-                "rely on another. Those that stay are scaled by 1 / (1 - p); in use all take part.\n"
-                "Units are drawn anew for each sample, or once an epoch for all samples.\n"
-                "%d epochs on few images, so that there is something to overfit.\n\n",
+    demo_say(d,
+             "Dropout\n\n"
+             "In training, a random share p of the hidden units is left out, so that none can\n"
+             "rely on another. Those that stay are scaled by 1 / (1 - p); in use all take part.\n"
+             "Units are drawn anew for each sample, or once an epoch for all samples.\n"
+             "%d epochs on few images, so that there is something to overfit.\n\n",
              EPOCHS);
     int code = demo_digits_load(&digits, d, N_TRAIN, N_TEST);
     if (code != EXIT_DONE) {
@@ -102,16 +102,18 @@ static int run(demo *d)
     }
     code = fail(show(d, &digits), ROLE_OUTPUT);
     if (code == EXIT_DONE) {
-        demo_say(d, "Notice: the gap between training and test is what dropout works on. With 15\n"
-                    "hidden units there are none to spare, and leaving out half of them costs\n"
-                    "accuracy on both. A wide network can afford it.\n"
-                    "Drawn once an epoch, as in the notes, the units left out learn nothing for a\n"
-                    "whole epoch while the rest drift away from them; drawn for each sample, as in\n"
-                    "the literature, all keep learning together.\n"
-                    "With %d test images a difference of less than a point or two is chance.\n\n"
-                    "Read on: Hinton, Srivastava, Krizhevsky, Sutskever and Salakhutdinov, Improving\n"
-                    "neural networks by preventing co-adaptation of feature detectors (2012);\n"
-                    "Srivastava and others, Dropout (2014).\n",
+        demo_say(d,
+                 "Notice: the gap between training and test is what dropout works on. With 15\n"
+                 "hidden units there are none to spare, and leaving out half of them costs\n"
+                 "accuracy on both. A wide network can afford it.\n"
+                 "Drawn once an epoch, as in the notes, the units left out learn nothing for a\n"
+                 "whole epoch while the rest drift away from them; drawn for each sample, as in\n"
+                 "the literature, all keep learning together.\n"
+                 "With %d test images a difference of less than a point or two is chance.\n\n"
+                 "Read on: Hinton, Srivastava, Krizhevsky, Sutskever and Salakhutdinov, Improving\n"
+                 "neural networks by preventing co-adaptation of feature detectors (2012);\n"
+                 "Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, Dropout: a simple\n"
+                 "way to prevent neural networks from overfitting (2014).\n",
                  N_TEST);
     }
     demo_digits_release(&digits);

@@ -16,15 +16,15 @@ static void say_chain(demo *d, nn_graph *g)
     }
     nn_node result = z[DEMO_COUNT(chain)];
     nn_graph_backward(g, result);
-    demo_say(d, "1. The sigmoid 1 / (1 + exp -a) as a chain of four nodes, at a = %.0f\n\n"
-                "  node       value   local slope   gradient d result / d node\n",
+    demo_say(d,
+             "1. The sigmoid 1 / (1 + exp -a) as a chain of four nodes, at a = %.0f\n\n"
+             "  node       value   local slope   gradient d result / d node\n",
              ARGUMENT);
     demo_say(d, "  %-8s  %6.3f                       %6.3f\n", "a", nn_graph_value(g, z[0]),
              nn_graph_gradient(g, z[0]));
     for (size_t k = 1; k <= DEMO_COUNT(chain); k++) {
-        demo_say(d, "  %-8s  %6.3f        %6.3f         %6.3f\n",
-                 nn_op_name(nn_graph_op(g, z[k])), nn_graph_value(g, z[k]),
-                 nn_graph_slope(g, z[k], 0), nn_graph_gradient(g, z[k]));
+        demo_say(d, "  %-8s  %6.3f        %6.3f         %6.3f\n", nn_op_name(nn_graph_op(g, z[k])),
+                 nn_graph_value(g, z[k]), nn_graph_slope(g, z[k], 0), nn_graph_gradient(g, z[k]));
     }
     double by_chain = nn_graph_gradient(g, z[0]), s = nn_graph_value(g, result);
     nn_node fused = nn_graph_unary(g, NN_OP_SIGMOID, z[0]);
@@ -58,8 +58,7 @@ static void say_adding(demo *d, nn_graph *g)
              "  df/dx, the sum                        %.0f   (2 x + 3 at x = 2)\n\n",
              nn_graph_value(g, f), nn_graph_gradient(g, square) * nn_graph_slope(g, square, 0),
              nn_graph_gradient(g, square) * nn_graph_slope(g, square, 1),
-             nn_graph_gradient(g, triple) * nn_graph_slope(g, triple, 1),
-             nn_graph_gradient(g, x));
+             nn_graph_gradient(g, triple) * nn_graph_slope(g, triple, 1), nn_graph_gradient(g, x));
     demo_number(d, d->document.root, "gradients_add", nn_graph_gradient(g, x));
 }
 
@@ -159,5 +158,4 @@ static int run(demo *d)
     return fail(status, ROLE_OUTPUT);
 }
 
-const demo_row demo_graph = {
-    "graph", "the chain rule one operation at a time; gradients add", run};
+const demo_row demo_graph = {"graph", "the chain rule one operation at a time; gradients add", run};

@@ -103,8 +103,8 @@ static void say_outputs(demo *d, learner *straight, learner *bent, const linear_
         const nn_real *x = samples[k];
         double stack = learner_output(straight, x, 0), single = apply(product, x);
         worst = fmax(worst, fabs(stack - single));
-        demo_say(d, "  (%.0f, %.0f, %.0f)   %9.3f     %9.3f    %15.3f\n", (double)x[0], (double)x[1],
-                 (double)x[2], stack, single, learner_output(bent, x, 0));
+        demo_say(d, "  (%.0f, %.0f, %.0f)   %9.3f     %9.3f    %15.3f\n", (double)x[0],
+                 (double)x[1], (double)x[2], stack, single, learner_output(bent, x, 0));
     }
     demo_say(d, "  largest difference between stack and one layer: %s\n\n",
              worst < SAME ? "below 0.0001" : "MORE THAN 0.0001");
@@ -113,9 +113,10 @@ static void say_outputs(demo *d, learner *straight, learner *bent, const linear_
 
 static void say_count(demo *d, const learner *l)
 {
-    demo_say(d, "The network is 3-4-4-1: 3*4 = 12 weights into the first hidden layer, 4*4 = 16 into\n"
-                "the second, 4*1 = 4 into the output, and a bias a unit: %zu parameters in all.\n"
-                "Its activation is the identity, h(a) = a.\n\n",
+    demo_say(d,
+             "The network is 3-4-4-1: 3*4 = 12 weights into the first hidden layer, 4*4 = 16 into\n"
+             "the second, 4*1 = 4 into the output, and a bias a unit: %zu parameters in all.\n"
+             "Its activation is the identity, h(a) = a.\n\n",
              nn_net_n_params(l->net));
     json_size(&d->document, d->document.root, "parameters", nn_net_n_params(l->net));
 }
@@ -145,25 +146,27 @@ static int run(demo *d)
     if (status == NN_OK) {
         draw_biases(&straight, d->seed);
         draw_biases(&bent, d->seed);
-        demo_say(d, "Stacked linear layers\n\n"
-                    "If h(a) = c a, then h(h(h(x))) = c^3 x: three layers do what one does. With\n"
-                    "c = 2 and x = 5: 2 * (2 * (2 * 5)) = %.0f = 8 * 5.\n\n",
+        demo_say(d,
+                 "Stacked linear layers\n\n"
+                 "If h(a) = c a, then h(h(h(x))) = c^3 x: three layers do what one does. With\n"
+                 "c = 2 and x = 5: 2 * (2 * (2 * 5)) = %.0f = 8 * 5.\n\n",
                  2.0 * (2.0 * (2.0 * 5.0)));
         say_count(d, &straight);
         say_layers(d, &straight, &product);
         say_outputs(d, &straight, &bent, &product);
-        demo_say(d, "Notice: the stack and the one layer agree on every input; depth has bought\n"
-                    "nothing. In a linear layer the step from (0,0,0) to (1,2,3) is also that from\n"
-                    "(1,2,3) to (2,4,6); with tanh between the same weights it is not, and no\n"
-                    "single layer can say the same. Hidden layers need an activation that bends.\n\n"
-                    "Read on: Bishop, Pattern recognition and machine learning (2006), section 5.1;\n"
-                    "Saxe, McClelland and Ganguli, Exact solutions to the nonlinear dynamics of\n"
-                    "learning in deep linear neural networks (2014).\n");
+        demo_say(d,
+                 "Notice: the stack and the one layer agree on every input; depth has bought\n"
+                 "nothing. In a linear layer the step from (0,0,0) to (1,2,3) is also that from\n"
+                 "(1,2,3) to (2,4,6); with tanh between the same weights it is not, and no\n"
+                 "single layer can say the same. Hidden layers need an activation that bends.\n\n"
+                 "Read on: Bishop, Pattern recognition and machine learning (2006), section 5.1;\n"
+                 "Saxe, McClelland and Ganguli, Exact solutions to the nonlinear dynamics of\n"
+                 "learning in deep linear neural networks (2014).\n");
     }
     learner_release(&straight);
     learner_release(&bent);
     return fail(status, ROLE_OUTPUT);
 }
 
-const demo_row demo_linear = {
-    "linear", "stacked linear layers collapse into one; a 3-4-4-1 network", run};
+const demo_row demo_linear = {"linear",
+                              "stacked linear layers collapse into one; a 3-4-4-1 network", run};

@@ -144,12 +144,13 @@ static int run(demo *d)
     code = fail(learner_init(&l, &config, d->seed, N_IMAGES), ROLE_OUTPUT);
     if (code == EXIT_DONE) {
         code = measure(d, &l, &digits.train);
-        demo_say(d, "Notice: they agree to the precision of the arithmetic, which is float, with\n"
-                    "h = 1/64. Back-propagation gets all 11,935 slopes for about the price of three\n"
-                    "passes forward. Differences stay useful for one thing: to prove that back-\n"
-                    "propagation is programmed right. The tests do so in double precision.\n\n"
-                    "Read on: Bishop, Pattern recognition and machine learning (2006), section\n"
-                    "5.3.3.\n");
+        demo_say(d,
+                 "Notice: they agree to the precision of the arithmetic, which is float, with\n"
+                 "h = 1/64. Back-propagation gets all 11,935 slopes for about the price of three\n"
+                 "passes forward. Differences stay useful for one thing: to prove that back-\n"
+                 "propagation is programmed right. The tests do so in double precision.\n\n"
+                 "Read on: Bishop, Pattern recognition and machine learning (2006), section\n"
+                 "5.3.3.\n");
     }
     learner_release(&l);
     demo_digits_release(&digits);

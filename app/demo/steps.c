@@ -17,11 +17,8 @@ static const nn_real inputs[N_SAMPLES * N_INPUTS] = {0.1F, 0.9F, 0.8F, 0.2F,
                                                      0.9F, 0.7F, 0.2F, 0.1F};
 static const nn_real targets[N_SAMPLES] = {1, 1, 0, 0};
 
-static const nn_data samples = {.n = N_SAMPLES,
-                                .inputs = N_INPUTS,
-                                .outputs = 1,
-                                .values = inputs,
-                                .targets = targets};
+static const nn_data samples = {
+    .n = N_SAMPLES, .inputs = N_INPUTS, .outputs = 1, .values = inputs, .targets = targets};
 
 /* ---- one sample --------------------------------------------------------------------------- */
 
@@ -130,8 +127,8 @@ static void show_epoch(demo *d, learner *l)
     demo_say(d, "  1 initialise: weights at random from seed %llu, biases 0\n",
              (unsigned long long)d->seed);
     say_parameters(d, l, "          ");
-    demo_say(d, "\nThe samples are shuffled, %u %u %u %u, and taken %d at a time.\n\n", order[0] + 1U,
-             order[1] + 1U, order[2] + 1U, order[3] + 1U, BATCH);
+    demo_say(d, "\nThe samples are shuffled, %u %u %u %u, and taken %d at a time.\n\n",
+             order[0] + 1U, order[1] + 1U, order[2] + 1U, order[3] + 1U, BATCH);
     for (size_t k = 0; k < N_SAMPLES / BATCH; k++) {
         show_batch(d, l, k + 1, order + k * BATCH);
     }
@@ -144,19 +141,21 @@ static int run(demo *d)
     learner l;
     nn_status status = learner_init(&l, &config, d->seed, N_SAMPLES);
     if (status == NN_OK) {
-        demo_say(d, "The eight steps of training\n\n"
-                    "A 2-2-1 network of sigmoids learns four samples in mini-batches of two; loss:\n"
-                    "cross-entropy; learning rate 0.5. Layer 1 is the hidden one, layer 2 the\n"
-                    "output; W(l)[j][i] joins unit i below to unit j.\n\n");
+        demo_say(d,
+                 "The eight steps of training\n\n"
+                 "A 2-2-1 network of sigmoids learns four samples in mini-batches of two; loss:\n"
+                 "cross-entropy; learning rate 0.5. Layer 1 is the hidden one, layer 2 the\n"
+                 "output; W(l)[j][i] joins unit i below to unit j.\n\n");
         show_epoch(d, &l);
-        demo_say(d, "That was one epoch: every sample once. Training goes on with step 2 in a new\n"
-                    "order.\n\n"
-                    "Notice: the weights move once a mini-batch, not once a sample; delta(1) needs\n"
-                    "delta(2), so errors travel backwards; each gradient is the delta above a\n"
-                    "weight times the output below it.\n\n"
-                    "Read on: Robbins and Monro, A stochastic approximation method (1951);\n"
-                    "Rumelhart, Hinton and Williams (1986); Bottou, Stochastic gradient descent\n"
-                    "tricks (2012).\n");
+        demo_say(d,
+                 "That was one epoch: every sample once. Training goes on with step 2 in a new\n"
+                 "order.\n\n"
+                 "Notice: the weights move once a mini-batch, not once a sample; delta(1) needs\n"
+                 "delta(2), so errors travel backwards; each gradient is the delta above a\n"
+                 "weight times the output below it.\n\n"
+                 "Read on: Robbins and Monro, A stochastic approximation method (1951);\n"
+                 "Rumelhart, Hinton and Williams (1986); Bottou, Stochastic gradient descent\n"
+                 "tricks (2012).\n");
     }
     learner_release(&l);
     return fail(status, ROLE_OUTPUT);

@@ -85,7 +85,8 @@ static void say_head(const demo *d, const char *first)
 
 static void say_layers(const demo *d, norm_table norms)
 {
-    demo_say(d, "The length of the gradient dC/db(l) by layer, %d hidden layers, before training:\n\n",
+    demo_say(d,
+             "The length of the gradient dC/db(l) by layer, %d hidden layers, before training:\n\n",
              MAX_DEPTH);
     say_head(d, "layer");
     for (size_t k = 0; k < MAX_DEPTH; k++) {
@@ -141,8 +142,7 @@ static size_t count_dead(learner *l, const nn_data *data)
 static nn_status wear(size_t *dead, double *accuracy, const nn_data *data, nn_activation activation,
                       double rate, uint64_t seed)
 {
-    const nn_train_options how = {
-        .epochs = 3, .batch = 10, .learning_rate = rate, .seed = seed};
+    const nn_train_options how = {.epochs = 3, .batch = 10, .learning_rate = rate, .seed = seed};
     learner l;
     nn_status status = make(&l, activation, 2, data->n, seed);
     if (status == NN_OK) {
@@ -160,9 +160,10 @@ static nn_status wear(size_t *dead, double *accuracy, const nn_data *data, nn_ac
 static nn_status show_dead(demo *d, const nn_data *data)
 {
     cJSON *list = json_array(&d->document, d->document.root, "dead_units");
-    demo_say(d, "Units (of %d) whose sum is negative for all images after three epochs, and the\n"
-                "share of training images that the network then reads rightly:\n\n"
-                "  learning rate            relu         leaky-relu\n",
+    demo_say(d,
+             "Units (of %d) whose sum is negative for all images after three epochs, and the\n"
+             "share of training images that the network then reads rightly:\n\n"
+             "  learning rate            relu         leaky-relu\n",
              2 * UNITS);
     for (size_t r = 0; r < DEMO_COUNT(rates); r++) {
         demo_say(d, "  %-13.2f", rates[r]);
@@ -210,10 +211,20 @@ static int draw(demo *d, norm_table norms)
                                     depth, share[a],    MAX_DEPTH - MIN_DEPTH + 1};
     }
     const plot_panel panels[] = {
-        {"gradient norm in a network of 10 hidden layers", {"hidden layer", 0, 0, false},
-         {NULL, 0, 0, true}, by_layer, N_SHOWN, NULL, NULL},
-        {"first layer's gradient / last layer's", {"hidden layers", 0, 0, false},
-         {NULL, 0, 0, true}, by_depth, N_SHOWN, NULL, NULL},
+        {"gradient norm in a network of 10 hidden layers",
+         {"hidden layer", 0, 0, false},
+         {NULL, 0, 0, true},
+         by_layer,
+         N_SHOWN,
+         NULL,
+         NULL},
+        {"first layer's gradient / last layer's",
+         {"hidden layers", 0, 0, false},
+         {NULL, 0, 0, true},
+         by_depth,
+         N_SHOWN,
+         NULL,
+         NULL},
     };
     return demo_plot(d, "norms", "Gradients on their way back", panels, 2, 2);
 }
@@ -232,16 +243,17 @@ static int show(demo *d, const nn_data *data)
     if (status != NN_OK) {
         return fail(status, ROLE_OUTPUT);
     }
-    demo_say(d, "Notice: the sigmoid's slope is at most 0.25, so ten layers multiply the gradient by\n"
-                "at most 0.25^10, a millionth, times the weights: the first layers hardly learn.\n"
-                "tanh, with slopes up to 1, and ReLU, whose slope is 1 wherever it is not 0, keep\n"
-                "most of it. ReLU pays otherwise: a large step can push a unit to where its sum is\n"
-                "negative for every image. Its slope is 0 there; it never comes back. A leaky\n"
-                "unit on the negative side still learns.\n\n"
-                "Read on: Hochreiter, Bengio, Frasconi and Schmidhuber, Gradient flow in recurrent\n"
-                "nets (2001); Glorot and Bengio, Understanding the difficulty of training deep\n"
-                "feedforward neural networks (2010); Maas, Hannun and Ng, Rectifier\n"
-                "nonlinearities improve neural network acoustic models (2013).\n");
+    demo_say(d,
+             "Notice: the sigmoid's slope is at most 0.25, so ten layers multiply the gradient by\n"
+             "at most 0.25^10, a millionth, times the weights: the first layers hardly learn.\n"
+             "tanh, with slopes up to 1, and ReLU, whose slope is 1 wherever it is not 0, keep\n"
+             "most of it. ReLU pays otherwise: a large step can push a unit to where its sum is\n"
+             "negative for every image. Its slope is 0 there; it never comes back. A leaky\n"
+             "unit on the negative side still learns.\n\n"
+             "Read on: Hochreiter, Bengio, Frasconi and Schmidhuber, Gradient flow in recurrent\n"
+             "nets (2001); Glorot and Bengio, Understanding the difficulty of training deep\n"
+             "feedforward neural networks (2010); Maas, Hannun and Ng, Rectifier\n"
+             "nonlinearities improve neural network acoustic models (2013).\n");
     return draw(d, norms);
 }
 
@@ -261,5 +273,5 @@ static int run(demo *d)
     return code;
 }
 
-const demo_row demo_vanishing = {
-    "vanishing", "gradients by layer in deep networks; dead ReLU units", run};
+const demo_row demo_vanishing = {"vanishing",
+                                 "gradients by layer in deep networks; dead ReLU units", run};

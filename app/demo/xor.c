@@ -103,8 +103,9 @@ static nn_status show_one(demo *d)
     const nn_batch all = {.data = &samples, .n = N_SAMPLES};
     learner l;
     nn_status status = make(&l, SHOWN_UNITS, NN_TANH, d->seed);
-    demo_say(d, "A network 2-%d-1 with tanh in between, from seed %llu:\n\n"
-                "  epoch   loss    0,0    0,1    1,0    1,1   (should be 0 1 1 0)\n",
+    demo_say(d,
+             "A network 2-%d-1 with tanh in between, from seed %llu:\n\n"
+             "  epoch   loss    0,0    0,1    1,0    1,1   (should be 0 1 1 0)\n",
              SHOWN_UNITS, (unsigned long long)d->seed);
     for (size_t epoch = 0, k = 0; k < DEMO_COUNT(looks) && status == NN_OK; epoch++) {
         if (epoch == looks[k]) {
@@ -202,8 +203,9 @@ static int draw(demo *d)
             snprintf(titles[k], sizeof titles[k], "%s: %s", drawn[k].title,
                      train(&l[k]) > 0 ? "solved" : "not solved");
         }
-        panels[k] = (plot_panel){titles[k], {"x1", -0.5, 1.5, false},
-                                 {"x2", -0.5, 1.5, false}, series, 2, decide, &l[k]};
+        panels[k] = (plot_panel){
+            titles[k], {"x1", -0.5, 1.5, false}, {"x2", -0.5, 1.5, false}, series, 2, decide,
+            &l[k]};
     }
     int code = fail(status, ROLE_OUTPUT);
     if (code == EXIT_DONE) {
@@ -232,7 +234,8 @@ static int run(demo *d)
         return fail(status, ROLE_OUTPUT);
     }
     demo_say(d, "Notice: one hidden unit is still one line, and never enough. Two can do it, yet\n"
-                "from many starts they get stuck on the way; spare units make that rare. ReLU units that start out dead on all four\n"
+                "from many starts they get stuck on the way; spare units make that rare. ReLU "
+                "units that start out dead on all four\n"
                 "inputs cannot come back. With two or more hidden layers a network is 'deep'.\n\n"
                 "Read on: Rumelhart, Hinton and Williams, Learning representations by\n"
                 "back-propagating errors (1986).\n");

@@ -1,0 +1,67 @@
+"""The README keeps its word: its example is the one that the tests compile, and what it names is
+there."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import digits
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def read(name):
+    with open(os.path.join(TOP, name), encoding="utf-8") as file:
+        return file.read()
+
+
+class Readme(unittest.TestCase):
+    def setUp(self):
+        self.text = read("README.md")
+
+    def test_its_example_is_the_compiled_one(self):
+        example = re.search(r"```c\n(.*?)```", self.text, re.DOTALL).group(1)
+        self.assertEqual(example, read("tests/example.c"))
+
+    def test_the_files_it_names_exist(self):
+        names = set(re.findall(r"`((?:scripts|nnlib|tests|app)/[\w./-]+)", self.text))
+        names |= set(re.findall(r"^(scripts/[\w.-]+)", self.text, re.MULTILINE))
+        self.assertGreater(len(names), 10)
+        for name in sorted(names):
+            with self.subTest(name=name):
+                self.assertTrue(os.path.exists(os.path.join(TOP, name)), name)
+
+    def test_the_options_it_shows_exist(self):
+        shown = re.findall(r"\./digits (\w+)([^`\n#]*)", self.text)
+        self.assertGreater(len(shown), 8)
+        for command, rest in shown:
+            help_text = subprocess.run([digits.PROGRAM, command, "--help"], capture_output=True,
+                                       text=True, check=True).stdout
+            for option in re.findall(r"--[\w-]+", rest):
+                with self.subTest(command=command, option=option):
+                    self.assertIn(option, help_text)
+
+    def test_its_example_trains_evaluates_and_saves(self):
+        with tempfile.TemporaryDirectory() as folder:
+            run = lambda *words: subprocess.run(words, cwd=folder, capture_output=True, text=True)
+            run(digits.PROGRAM, "synth", "--out", ".", "--train", "1500", "--test", "200", "--force")
+            result = run(os.environ["EXAMPLE"])
+            self.assertEqual(result.returncode, 0, result.stderr)
+            right = re.fullmatch(r"(\d+) of 200 right\n", result.stdout)
+            self.assertGreater(int(right.group(1)), 160)
+            self.assertIn("11,935", run(digits.PROGRAM, "inspect", "model.safetensors").stdout)
+
+    def test_its_example_says_what_is_missing(self):
+        with tempfile.TemporaryDirectory() as folder:
+            result = subprocess.run([os.environ["EXAMPLE"]], cwd=folder, capture_output=True,
+                                    text=True)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("train-images-idx3-ubyte.gz", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
