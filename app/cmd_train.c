@@ -22,6 +22,12 @@ static const option_spec options[] = {
      .help = "units of the hidden layers, or 'none'", .range = RANGE(1, (double)NN_MAX_UNITS)},
     {"activation", OPTION_CHOICE, STEP(activation), .value = "NAME", .help = "of the hidden layers",
      .choice = recipe_activation},
+    {"output", OPTION_CHOICE, STEP(output), .value = "NAME", .help = "activation of the last layer",
+     .choice = recipe_output},
+    {"loss", OPTION_CHOICE, STEP(loss), .value = "NAME",
+     .help = "what training minimises; auto takes cross-entropy for softmax, binary-cross-entropy "
+             "for sigmoid, squared-error for the others",
+     .choice = recipe_loss},
     {"init", OPTION_CHOICE, STEP(initialiser), .value = "NAME", .help = "how the weights start",
      .choice = recipe_initialiser},
 
@@ -94,6 +100,16 @@ static int check_values(const train_values *values)
         status = file_check_target(values->log, values->force ? NULL : train_log_check);
     }
     return fail(status, ROLE_OUTPUT);
+}
+
+static int settle(train_run *r)
+{
+    nn_status status = recipe_settle(&r->values.steps);
+    if (status != NN_ERR_ARGUMENT) {
+        return fail(status, ROLE_OUTPUT);
+    }
+    complain("%s", nn_error_text());
+    return EXIT_USAGE;
 }
 
 static int load(train_run *r)
@@ -294,8 +310,8 @@ static void release(train_run *r)
 
 static int run_train(const void *values, size_t n_arguments, char **arguments)
 {
-    static int (*const steps[])(train_run * r) = {load,      split_data, make_network, announce,
-                                                  start_log, train,      measure,      finish};
+    static int (*const steps[])(train_run * r) = {
+        settle, load, split_data, make_network, announce, start_log, train, measure, finish};
     (void)n_arguments;
     (void)arguments;
     train_run r = {.values = *(const train_values *)values};

@@ -110,8 +110,8 @@ static void finish_range(plot_axis *axis, double air)
 static void settle_ranges(plot *p)
 {
     bool free_x = p->x.low == p->x.high, free_y = p->y.low == p->y.high;
-    plot_axis x = {.low = INFINITY, .high = -INFINITY, .logarithmic = p->x.logarithmic};
-    plot_axis y = {.low = INFINITY, .high = -INFINITY, .logarithmic = p->y.logarithmic};
+    plot_axis x = {.low = HUGE_VAL, .high = -HUGE_VAL, .logarithmic = p->x.logarithmic};
+    plot_axis y = {.low = HUGE_VAL, .high = -HUGE_VAL, .logarithmic = p->y.logarithmic};
     for (size_t s = 0; s < p->panel->n_series; s++) {
         const plot_series *series = &p->panel->series[s];
         for (size_t k = 0; k < series->n; k++) {

@@ -9,6 +9,16 @@ const char *recipe_activation(unsigned k)
     return k < NN_SOFTMAX ? nn_activation_name((nn_activation)k) : NULL;
 }
 
+const char *recipe_output(unsigned k)
+{
+    return nn_activation_name((nn_activation)k);
+}
+
+const char *recipe_loss(unsigned k)
+{
+    return k == RECIPE_LOSS_AUTO ? "auto" : nn_loss_name((nn_loss)k);
+}
+
 const char *recipe_initialiser(unsigned k)
 {
     return nn_initialiser_name((nn_initialiser)k);
@@ -20,6 +30,32 @@ const char *recipe_mask(unsigned k)
     return k < sizeof names / sizeof names[0] ? names[k] : NULL;
 }
 
+static nn_loss loss_for(nn_activation output)
+{
+    switch (output) {
+    case NN_SOFTMAX:
+        return NN_CROSS_ENTROPY;
+    case NN_SIGMOID:
+        return NN_BINARY_CROSS_ENTROPY;
+    default:
+        return NN_SQUARED_ERROR;
+    }
+}
+
+/* The library knows what goes with what: the smallest network of the kind is tried. */
+nn_status recipe_settle(recipe *steps)
+{
+    nn_layer layer = {1, (nn_activation)steps->output, 0};
+    if (steps->loss == RECIPE_LOSS_AUTO) {
+        steps->loss = loss_for(layer.activation);
+    }
+    nn_config config = {.inputs = 1, .n_layers = 1, .layers = &layer, .loss = (nn_loss)steps->loss};
+    nn_net *probe = NULL;
+    nn_status status = nn_net_new(&probe, &config, 0);
+    nn_net_free(probe);
+    return status;
+}
+
 nn_status recipe_network(nn_net **out, const recipe *steps, size_t inputs, size_t outputs)
 {
     nn_layer layers[OPTION_SIZES_MAX + 1];
@@ -28,12 +64,12 @@ nn_status recipe_network(nn_net **out, const recipe *steps, size_t inputs, size_
         layers[l] =
             (nn_layer){steps->hidden.items[l], (nn_activation)steps->activation, steps->dropout};
     }
-    layers[n] = (nn_layer){outputs, NN_SOFTMAX, 0};
+    layers[n] = (nn_layer){outputs, (nn_activation)steps->output, 0};
     nn_config config = {
         .inputs = inputs,
         .n_layers = n + 1,
         .layers = layers,
-        .loss = NN_CROSS_ENTROPY,
+        .loss = (nn_loss)steps->loss,
         .initialiser = (nn_initialiser)steps->initialiser,
         .input_dropout = steps->input_dropout,
     };

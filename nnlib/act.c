@@ -18,8 +18,7 @@ const char *nn_activation_name(nn_activation activation)
 nn_status nn_activation_find(nn_activation *out, const char *name)
 {
     size_t found;
-    nn_status status =
-        nn_name_find(&found, activation_names, NN_N_ACTIVATIONS, "activation", name);
+    nn_status status = nn_name_find(&found, activation_names, NN_N_ACTIVATIONS, "activation", name);
     if (status == NN_OK) {
         *out = (nn_activation)found;
     }

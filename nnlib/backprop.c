@@ -12,10 +12,10 @@
 /* What one layer leaves behind for a batch; each array is [max_batch][stride]. */
 typedef struct {
     size_t stride, units;
-    nn_real *z;       /* outputs, after the mask */
-    nn_real *slope;   /* h'(a) times the mask */
-    nn_real *delta;   /* dC/da */
-    nn_real *mask;    /* 0 or 1/(1-p); NULL without dropout */
+    nn_real *z;        /* outputs, after the mask */
+    nn_real *slope;    /* h'(a) times the mask */
+    nn_real *delta;    /* dC/da */
+    nn_real *mask;     /* 0 or 1/(1-p); NULL without dropout */
     nn_real *one_mask; /* [stride], the mask of NN_MASK_EPOCH */
 } layer_state;
 
@@ -224,7 +224,8 @@ static void pre_activations(const nn_net *net, nn_state *state, const nn_batch *
     layer_state *layer = &state->layers[l];
     if (l == 0 && takes_bytes(net, state, batch)) {
         const nn_pixel_batch pixels = pixel_batch(state, batch);
-        net->kernels->forward_pixels(layer->z, layer->stride, &pixels, w, bias, state->rows);
+        net->kernels->forward_pixels(layer->z, layer->stride, state->input.z, state->input.stride,
+                                     &pixels, w, bias, state->rows);
     } else {
         const layer_state *below = l > 0 ? &state->layers[l - 1] : &state->input;
         net->kernels->forward(layer->z, layer->stride, below->z, below->stride, w, bias, batch->n,
@@ -245,8 +246,8 @@ static void forward_layer(const nn_net *net, nn_state *state, const nn_batch *ba
     if (net->layers[l].activation == NN_SOFTMAX) {
         net->kernels->softmax(layer->z, layer->stride, state->log_sum, state->n, layer->units);
     } else {
-        net->kernels->activate(net->layers[l].activation, layer->z,
-                               training ? layer->slope : NULL, count);
+        net->kernels->activate(net->layers[l].activation, layer->z, training ? layer->slope : NULL,
+                               count);
     }
 }
 
@@ -386,7 +387,8 @@ static void weight_gradient(const nn_net *net, nn_state *state, const nn_batch *
     nn_real *gw = state->gradients + net->shapes[l].weights;
     if (l == 0 && takes_bytes(net, state, batch)) {
         const nn_pixel_batch pixels = pixel_batch(state, batch);
-        net->kernels->gradient_pixels(gw, &pixels, layer->delta, layer->stride, state->rows);
+        net->kernels->gradient_pixels(gw, state->input.z, state->input.stride, &pixels,
+                                      layer->delta, layer->stride, state->rows);
     } else {
         const layer_state *below = l > 0 ? &state->layers[l - 1] : &state->input;
         net->kernels->gradient(gw, below->z, below->stride, layer->delta, layer->stride, state->n,
@@ -427,7 +429,8 @@ void nn_backward_and_step(nn_net *net, nn_state *state, const nn_batch *batch, n
         }
         if (l == 0 && takes_bytes(net, state, batch)) {
             const nn_pixel_batch pixels = pixel_batch(state, batch);
-            net->kernels->learn_pixels(w + s->weights, v + s->weights, g + s->weights, &pixels,
+            net->kernels->learn_pixels(w + s->weights, v + s->weights, g + s->weights,
+                                       state->input.z, state->input.stride, &pixels,
                                        state->layers[0].delta, s->stride, &weights, state->rows);
         } else {
             const layer_state *below = l > 0 ? &state->layers[l - 1] : &state->input;

@@ -117,8 +117,10 @@ static double draw_zero(nn_rng *rng, double fan_in, double fan_out)
 }
 
 static const initialiser_row initialisers[NN_N_INITIALISERS] = {
-    [NN_GLOROT] = {"glorot", draw_glorot}, [NN_LECUN] = {"lecun", draw_lecun},
-    [NN_HE] = {"he", draw_he},             [NN_NORMAL] = {"normal", draw_normal},
+    [NN_GLOROT] = {"glorot", draw_glorot},
+    [NN_LECUN] = {"lecun", draw_lecun},
+    [NN_HE] = {"he", draw_he},
+    [NN_NORMAL] = {"normal", draw_normal},
     [NN_ZERO] = {"zero", draw_zero},
 };
 
@@ -177,8 +179,8 @@ nn_status nn_net_new(nn_net **out, const nn_config *config, uint64_t seed)
     net->kernels = kernels;
     net->params = nn_alloc_array(net->block_size, sizeof *net->params);
     if (!net->params) {
-        status = nn_fail(NN_ERR_MEMORY, "out of memory for a network of %zu parameters",
-                         net->n_params);
+        status =
+            nn_fail(NN_ERR_MEMORY, "out of memory for a network of %zu parameters", net->n_params);
         nn_net_free(net);
         return status;
     }

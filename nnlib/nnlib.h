@@ -178,15 +178,15 @@ void nn_idx_release(nn_idx *idx);
  * bytes, which a network sees as byte / 255, or numbers taken as they are. Answers are either
  * class numbers or target vectors. */
 typedef struct {
-    size_t n;                 /* samples */
-    size_t inputs;            /* values a sample, e.g. 784 */
-    size_t outputs;           /* classes, or values a target vector */
-    size_t rows, columns;     /* the picture's shape where there is one, else 0 */
-    const uint8_t *pixels;    /* [n][inputs], 0..255, or NULL */
-    const nn_real *values;    /* [n][inputs], used where pixels is NULL */
-    const uint8_t *labels;    /* [n], 0..outputs-1, or NULL */
-    const nn_real *targets;   /* [n][outputs], used where labels is NULL; both NULL: no answers */
-    void *owned[2];           /* what nn_data_release frees; a view or the caller's own arrays: NULL */
+    size_t n;               /* samples */
+    size_t inputs;          /* values a sample, e.g. 784 */
+    size_t outputs;         /* classes, or values a target vector */
+    size_t rows, columns;   /* the picture's shape where there is one, else 0 */
+    const uint8_t *pixels;  /* [n][inputs], 0..255, or NULL */
+    const nn_real *values;  /* [n][inputs], used where pixels is NULL */
+    const uint8_t *labels;  /* [n], 0..outputs-1, or NULL */
+    const nn_real *targets; /* [n][outputs], used where labels is NULL; both NULL: no answers */
+    void *owned[2]; /* what nn_data_release frees; a view or the caller's own arrays: NULL */
 } nn_data;
 
 /* Loads images (u8, [n][rows][columns]) and labels (u8, [n], each below classes).
@@ -389,16 +389,16 @@ void nn_sgd_step(nn_sgd *sgd, nn_net *net, const nn_state *state, const nn_sgd_o
 
 /* What an epoch came to. */
 typedef struct {
-    size_t epoch;                 /* from 1 */
-    size_t epochs;                /* asked for */
-    double loss;                  /* mean over the epoch's samples, each as its batch saw it */
-    double accuracy;              /* likewise, 0..1, with dropout at work */
-    bool has_validation;          /* the next two are set */
-    double validation_loss;       /* after the epoch, without dropout */
-    double validation_accuracy;   /* 0..1 */
-    double learning_rate;         /* in this epoch */
-    size_t images;                /* trained on in this epoch */
-    bool best;                    /* the lowest validation loss so far */
+    size_t epoch;               /* from 1 */
+    size_t epochs;              /* asked for */
+    double loss;                /* mean over the epoch's samples, each as its batch saw it */
+    double accuracy;            /* likewise, 0..1, with dropout at work */
+    bool has_validation;        /* the next two are set */
+    double validation_loss;     /* after the epoch, without dropout */
+    double validation_accuracy; /* 0..1 */
+    double learning_rate;       /* in this epoch */
+    size_t images;              /* trained on in this epoch */
+    bool best;                  /* the lowest validation loss so far */
 } nn_epoch;
 
 typedef struct {
@@ -419,8 +419,8 @@ typedef struct {
 } nn_train_options;
 
 typedef struct {
-    size_t epochs;     /* completed */
-    size_t best_epoch; /* whose parameters the network holds now; 0: none completed */
+    size_t epochs;      /* completed */
+    size_t best_epoch;  /* whose parameters the network holds now; 0: none completed */
     bool stopped_early; /* patience ran out */
 } nn_train_result;
 
@@ -441,9 +441,9 @@ nn_status nn_train(nn_net *net, const nn_data *train, const nn_data *validation,
 
 typedef struct {
     size_t total, correct;
-    double accuracy;    /* correct / total */
-    double ci95[2];     /* its 95 % interval (Wilson 1927) */
-    double loss;        /* mean over the samples */
+    double accuracy; /* correct / total */
+    double ci95[2];  /* its 95 % interval (Wilson 1927) */
+    double loss;     /* mean over the samples */
     size_t classes;
     size_t *confusion;  /* [classes][classes]: rows are the true class, columns the prediction */
     uint8_t *predicted; /* [total] */
@@ -474,7 +474,7 @@ typedef struct {
     size_t n;
     struct nn_meta_item {
         char *key, *value;
-    } *items;
+    } * items;
 } nn_meta;
 
 /* Adds or replaces an entry; both strings are copied. NN_ERR_MEMORY: meta is as it was. */

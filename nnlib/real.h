@@ -24,8 +24,8 @@ static inline size_t nn_padded(size_t units)
     return (units + NN_LANES - 1) / NN_LANES * NN_LANES;
 }
 
-/* ln x for finite x > 0 (not subnormal), to about 1e-16: x = m 2^e with m from sqrt(1/2) to sqrt(2),
- * and ln m = 2 artanh s = 2 (s + s^3/3 + s^5/5 + ...) with s = (m-1) / (m+1). */
+/* ln x for finite x > 0 (not subnormal), to about 1e-16: x = m 2^e with m from sqrt(1/2) to
+ * sqrt(2), and ln m = 2 artanh s = 2 (s + s^3/3 + s^5/5 + ...) with s = (m-1) / (m+1). */
 static inline double nn_log(double x)
 {
     const uint64_t root_half = 0x3fe6a09e667f3bcd, bias = (uint64_t)1024 << 52;

@@ -247,8 +247,7 @@ static void settle(trainer *t, nn_status status, nn_train_result *result)
     }
     if (result) {
         result->epochs = t->epochs_done;
-        result->best_epoch =
-            take_kept && t->options->patience > 0 ? t->best_epoch : t->epochs_done;
+        result->best_epoch = take_kept && t->options->patience > 0 ? t->best_epoch : t->epochs_done;
         result->stopped_early = status == NN_OK && t->epochs_done < t->options->epochs;
     }
 }

@@ -768,6 +768,43 @@ Test(backprop, mask_per_epoch_is_one_for_all_until_the_next_is_drawn)
     nn_net_free(net);
 }
 
+/* The inputs are all 1 and go through the identity. */
+Test(backprop, input_mask_per_epoch_is_one_for_all_and_kept_without_a_generator)
+{
+    enum {
+        INPUTS = 40
+    };
+    static uint8_t whites[3 * INPUTS];
+    const nn_layer layer = {INPUTS, NN_IDENTITY, 0};
+    const nn_config config = {INPUTS, 1, &layer, NN_SQUARED_ERROR, NN_ZERO, 0.5};
+    const nn_data data = {.n = 3, .inputs = INPUTS, .outputs = INPUTS, .pixels = whites};
+    const nn_batch batch = {&data, NULL, 3};
+    nn_net *net = new_net(&config, 0);
+    nn_state *state = new_state(net, 3);
+    nn_real mask[INPUTS];
+    nn_rng rng;
+    nn_rng_seed(&rng, 5);
+    memset(whites, 255, sizeof whites);
+    for (size_t k = 0; k < INPUTS; k++) {
+        *nn_net_weight(net, 0, k, k) = 1;
+    }
+    nn_draw_masks(net, state, &rng);
+    nn_forward_train(net, state, &batch, NN_MASK_EPOCH, &rng);
+    memcpy(mask, nn_output(state, 0), sizeof mask);
+    size_t left_out = 0;
+    for (size_t k = 0; k < INPUTS; k++) {
+        cr_assert(mask[k] == 0 || mask[k] == 2);
+        left_out += mask[k] == 0;
+    }
+    cr_assert(left_out > 5 && left_out < 35);
+    nn_forward_train(net, state, &batch, NN_MASK_EPOCH, NULL);
+    for (size_t b = 0; b < 3; b++) {
+        cr_assert_arr_eq(nn_output(state, b), mask, sizeof mask);
+    }
+    nn_state_free(state);
+    nn_net_free(net);
+}
+
 Test(backprop, masks_are_kept_when_there_is_no_generator)
 {
     static nn_real before[MASK_SAMPLES][MASKED];

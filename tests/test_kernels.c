@@ -165,8 +165,9 @@ static void check_forward(const nn_kernels *kernels, shape s)
     same_bits(expected, found, s.n * s.stride * sizeof *found, "forward");
 
     nn_pixel_batch batch = random_pixels(&s);
-    nn_kernels_ref.forward_pixels(expected, s.stride, &batch, w, bias, row_space(&s));
-    kernels->forward_pixels(found, s.stride, &batch, w, bias, row_space(&s));
+    float *space = floats(&s.rng, s.n * s.in_stride, s.at_end);
+    nn_kernels_ref.forward_pixels(expected, s.stride, NULL, 0, &batch, w, bias, NULL);
+    kernels->forward_pixels(found, s.stride, space, s.in_stride, &batch, w, bias, row_space(&s));
     same_bits(expected, found, s.n * s.stride * sizeof *found, "forward_pixels");
 }
 
@@ -223,8 +224,8 @@ static void check_gradient(const nn_kernels *kernels, shape s)
     same_bits(expected, found, count * sizeof *found, "gradient");
 
     nn_pixel_batch batch = random_pixels(&s);
-    nn_kernels_ref.gradient_pixels(expected, &batch, delta, s.stride, row_space(&s));
-    kernels->gradient_pixels(found, &batch, delta, s.stride, row_space(&s));
+    nn_kernels_ref.gradient_pixels(expected, NULL, 0, &batch, delta, s.stride, NULL);
+    kernels->gradient_pixels(found, x, s.in_stride, &batch, delta, s.stride, row_space(&s));
     add_zero(expected, count);
     add_zero(found, count);
     same_bits(expected, found, count * sizeof *found, "gradient_pixels");
@@ -273,9 +274,13 @@ static void check_learn(const nn_kernels *kernels, shape s)
     same_bits(v, v2, count * sizeof *v, "learn's velocities");
 
     nn_pixel_batch batch = random_pixels(&s);
+    float *a = floats(&s.rng, s.n * s.stride, s.at_end);
+    float *bias = padded_rows(&s.rng, 1, s.units, s.stride, s.at_end);
     for (int pass = 0; pass < 3; pass++) {
-        nn_kernels_ref.learn_pixels(w, v, g, &batch, delta, s.stride, &step, row_space(&s));
-        kernels->learn_pixels(w2, v2, g2, &batch, delta, s.stride, &step, row_space(&s));
+        nn_kernels_ref.learn_pixels(w, v, g, NULL, 0, &batch, delta, s.stride, &step, NULL);
+        kernels->forward_pixels(a, s.stride, x, s.in_stride, &batch, w2, bias, row_space(&s));
+        kernels->learn_pixels(w2, v2, g2, x, s.in_stride, &batch, delta, s.stride, &step,
+                              row_space(&s));
         same_bits(w, w2, count * sizeof *w, "learn_pixels' weights");
         same_bits(v, v2, count * sizeof *v, "learn_pixels' velocities");
     }

@@ -39,12 +39,12 @@ static void assert_weights(const nn_perceptron *p, double w1, double w2, double 
 
 Test(perceptron, a_step_is_1_from_0_on_and_0_below)
 {
-    cr_assert_eq(nn_step_value(-INFINITY), 0);
+    cr_assert_eq(nn_step_value(-HUGE_VAL), 0);
     cr_assert_eq(nn_step_value(-1e-300), 0);
     cr_assert_eq(nn_step_value(-0.0), 1);
     cr_assert_eq(nn_step_value(0), 1);
     cr_assert_eq(nn_step_value(1e-300), 1);
-    cr_assert_eq(nn_step_value(INFINITY), 1);
+    cr_assert_eq(nn_step_value(HUGE_VAL), 1);
 }
 
 Test(perceptron, starts_from_zero)
@@ -210,9 +210,9 @@ Test(perceptron, bound_is_R2_u2_over_margin2)
 
 Test(perceptron, bound_is_infinite_where_nothing_separates)
 {
-    cr_assert_eq(bound_of(and_labels, -1, 2, 2), INFINITY);
-    cr_assert_eq(bound_of(xor_labels, -1, 2, 2), INFINITY);
-    cr_assert_eq(bound_of(xor_labels, 0, 0, 0), INFINITY);
+    cr_assert_eq(bound_of(and_labels, -1, 2, 2), HUGE_VAL);
+    cr_assert_eq(bound_of(xor_labels, -1, 2, 2), HUGE_VAL);
+    cr_assert_eq(bound_of(xor_labels, 0, 0, 0), HUGE_VAL);
 }
 
 /* ---- failures ----------------------------------------------------------------------------- */

@@ -195,62 +195,80 @@ Test(sgd, weight_has_the_limit_of_the_geometric_series)
 
 /* ---- in one with backward ------------------------------------------------------------------ */
 
+enum {
+    N_SAMPLES = 9,
+    N_INPUTS = 70
+};
+
+/* Pictures, half of their pixels 0, as bytes and as numbers. */
+typedef struct {
+    uint8_t pixels[N_SAMPLES * N_INPUTS], labels[N_SAMPLES];
+    float values[N_SAMPLES * N_INPUTS];
+} pictures;
+
+static void make_pictures(pictures *p)
+{
+    nn_rng rng;
+    nn_rng_seed(&rng, 77);
+    for (size_t k = 0; k < N_SAMPLES * N_INPUTS; k++) {
+        p->pixels[k] = nn_rng_below(&rng, 2) ? 0 : (uint8_t)nn_rng_below(&rng, 256);
+        p->values[k] = (float)p->pixels[k] / 255;
+    }
+    for (size_t b = 0; b < N_SAMPLES; b++) {
+        p->labels[b] = (uint8_t)b;
+    }
+}
+
+/* Five steps, each either behind the backward pass or within it. */
+static unit after_five_steps(const nn_config *config, const nn_batch *batch, bool within)
+{
+    const nn_sgd_options options = {0.5, 0.9, 0.01};
+    unit u = {NULL, NULL, NULL};
+    nn_rng rng;
+    nn_rng_seed(&rng, 1);
+    cr_assert_eq(nn_net_new(&u.net, config, 1), NN_OK);
+    cr_assert_eq(nn_state_new(&u.state, u.net, batch->n, true), NN_OK);
+    cr_assert_eq(nn_sgd_new(&u.sgd, u.net), NN_OK);
+    for (size_t k = 0; k < 5; k++) {
+        nn_forward_train(u.net, u.state, batch, NN_MASK_SAMPLE, &rng);
+        if (within) {
+            nn_backward_and_step(u.net, u.state, batch, u.sgd, &options);
+        } else {
+            nn_backward(u.net, u.state, batch);
+            nn_sgd_step(u.sgd, u.net, u.state, &options);
+        }
+    }
+    return u;
+}
+
 /* Training uses nn_backward_and_step: the same parameters, bit for bit, and the same velocities. */
 Test(sgd, step_within_backward_gives_the_same_bits_as_a_step_behind_it)
 {
-    enum {
-        N = 9,
-        INPUTS = 70
-    };
-    static uint8_t pixels[N * INPUTS];
-    static float values[N * INPUTS];
-    uint8_t labels[N];
-    const nn_layer layers[] = {{33, NN_TANH, 0.25}, {17, NN_RELU, 0}, {10, NN_SOFTMAX, 0}};
-    const nn_sgd_options options = {0.5, 0.9, 0.01};
+    static pictures p;
     static const uint32_t index[] = {8, 0, 3, 3, 5};
-    nn_rng rng;
-    nn_rng_seed(&rng, 77);
-    for (size_t k = 0; k < N * INPUTS; k++) {
-        pixels[k] = nn_rng_below(&rng, 2) ? 0 : (uint8_t)nn_rng_below(&rng, 256);
-        values[k] = (float)pixels[k] / 255;
-    }
-    for (size_t b = 0; b < N; b++) {
-        labels[b] = (uint8_t)b;
-    }
+    static const double input_dropout[] = {0, 0, 0.25, 0.25};
+    const nn_layer layers[] = {{33, NN_TANH, 0.25}, {17, NN_RELU, 0}, {10, NN_SOFTMAX, 0}};
+    make_pictures(&p);
     for (size_t kind = 0; kind < 4; kind++) {
-        const nn_config config = {INPUTS,           3,         layers,
-                                  NN_CROSS_ENTROPY, NN_GLOROT, kind / 2 ? 0.25 : 0};
-        const nn_data data = {.n = N,
-                              .inputs = INPUTS,
+        const nn_config config = {N_INPUTS,         3,         layers,
+                                  NN_CROSS_ENTROPY, NN_GLOROT, input_dropout[kind]};
+        const nn_data data = {.n = N_SAMPLES,
+                              .inputs = N_INPUTS,
                               .outputs = 10,
-                              .pixels = kind % 2 ? pixels : NULL,
-                              .values = values,
-                              .labels = labels};
+                              .pixels = kind % 2 ? p.pixels : NULL,
+                              .values = p.values,
+                              .labels = p.labels};
         const nn_batch batch = {&data, index, 5};
-        unit u[2];
-        for (size_t way = 0; way < 2; way++) {
-            cr_assert_eq(nn_net_new(&u[way].net, &config, 1), NN_OK);
-            cr_assert_eq(nn_state_new(&u[way].state, u[way].net, 5, true), NN_OK);
-            cr_assert_eq(nn_sgd_new(&u[way].sgd, u[way].net), NN_OK);
-            nn_rng_seed(&rng, 1);
-            for (size_t k = 0; k < 5; k++) {
-                nn_forward_train(u[way].net, u[way].state, &batch, NN_MASK_SAMPLE, &rng);
-                if (way == 0) {
-                    nn_backward(u[way].net, u[way].state, &batch);
-                    nn_sgd_step(u[way].sgd, u[way].net, u[way].state, &options);
-                } else {
-                    nn_backward_and_step(u[way].net, u[way].state, &batch, u[way].sgd, &options);
-                }
-            }
+        unit behind = after_five_steps(&config, &batch, false);
+        unit within = after_five_steps(&config, &batch, true);
+        for (size_t k = 0; k < nn_net_n_params(behind.net); k++) {
+            const size_t at = nn_net_place(behind.net, k);
+            cr_assert_eq(*nn_net_param(behind.net, k), *nn_net_param(within.net, k),
+                         "kind %zu, parameter %zu", kind, k);
+            cr_assert_eq(nn_sgd_velocity(behind.sgd)[at], nn_sgd_velocity(within.sgd)[at]);
         }
-        for (size_t k = 0; k < nn_net_n_params(u[0].net); k++) {
-            const size_t place = nn_net_place(u[0].net, k);
-            cr_assert_eq(*nn_net_param(u[0].net, k), *nn_net_param(u[1].net, k), "parameter %zu",
-                         k);
-            cr_assert_eq(nn_sgd_velocity(u[0].sgd)[place], nn_sgd_velocity(u[1].sgd)[place]);
-        }
-        free_unit(&u[0]);
-        free_unit(&u[1]);
+        free_unit(&behind);
+        free_unit(&within);
     }
 }
 

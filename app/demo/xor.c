@@ -234,9 +234,9 @@ static int run(demo *d)
         return fail(status, ROLE_OUTPUT);
     }
     demo_say(d, "Notice: one hidden unit is still one line, and never enough. Two can do it, yet\n"
-                "from many starts they get stuck on the way; spare units make that rare. ReLU "
-                "units that start out dead on all four\n"
-                "inputs cannot come back. With two or more hidden layers a network is 'deep'.\n\n"
+                "from many starts they get stuck on the way; spare units make that rare. ReLU\n"
+                "units that are dead on all four inputs cannot come back; leaky ones can. With\n"
+                "two or more hidden layers a network is called deep.\n\n"
                 "Read on: Rumelhart, Hinton and Williams, Learning representations by\n"
                 "back-propagating errors (1986).\n");
     return draw(d);

@@ -36,6 +36,12 @@ static inline vec vec_mul(vec x, vec y)
     return _mm256_mul_ps(x, y);
 }
 
+static inline vec vec_bytes(const uint8_t *from)
+{
+    __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)from);
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
+}
+
 static inline vec vec_div(vec x, vec y)
 {
     return _mm256_div_ps(x, y);

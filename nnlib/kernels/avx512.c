@@ -36,6 +36,12 @@ static inline vec vec_mul(vec x, vec y)
     return _mm512_mul_ps(x, y);
 }
 
+static inline vec vec_bytes(const uint8_t *from)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)from);
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
+}
+
 static inline vec vec_div(vec x, vec y)
 {
     return _mm512_div_ps(x, y);

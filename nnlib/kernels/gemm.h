@@ -13,8 +13,8 @@
 #define NN_KERNELS_GEMM_H
 
 #define GEMM_N (GEMM_ROWS * NN_LANES)
-#define BLOCK_M (GEMM_M * 10)  /* a block of A stays in the second-level cache */
-#define BLOCK_K 320            /* a strip of B, BLOCK_K x GEMM_N, in the first */
+#define BLOCK_M (GEMM_M * 10) /* a block of A stays in the second-level cache */
+#define BLOCK_K 320           /* a strip of B, BLOCK_K x GEMM_N, in the first */
 #define BLOCK_N (GEMM_N * 32)
 
 /* A matrix in memory: element [r][c] is at[r * row + c * column]. */
@@ -24,7 +24,11 @@ typedef struct {
 } matrix;
 
 /* What becomes of finished sums. */
-typedef enum { ADD_BIAS, TIMES_SLOPE, TAKE_STEP } gemm_end;
+typedef enum {
+    ADD_BIAS,
+    TIMES_SLOPE,
+    TAKE_STEP
+} gemm_end;
 
 typedef struct {
     size_t m, n, k; /* n is a multiple of NN_LANES */
@@ -166,8 +170,7 @@ static void multiply(const gemm *p)
                 size_t n_m = smaller(BLOCK_M, p->m - m);
                 matrix a = {p->a.at + m * p->a.row + k * p->a.column, p->a.row, p->a.column};
                 pack(packed_a, a, false, n_k, n_m, GEMM_M);
-                multiply_block(p, packed_a, packed_b, m, n_m, n, n_n, n_k, k == 0,
-                               k + n_k == p->k);
+                multiply_block(p, packed_a, packed_b, m, n_m, n, n_n, n_k, k == 0, k + n_k == p->k);
             }
         }
     }

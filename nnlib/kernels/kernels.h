@@ -50,9 +50,10 @@ typedef struct {
     void (*forward)(nn_real *a, size_t stride, const nn_real *x, size_t x_stride, const nn_real *w,
                     const nn_real *bias, size_t n, size_t inputs, size_t width, nn_real *scratch);
 
-    /* The same from bytes. rows[2 (inputs + NN_LANES)] is work space. */
-    void (*forward_pixels)(nn_real *a, size_t stride, const nn_pixel_batch *batch,
-                           const nn_real *w, const nn_real *bias, uint32_t *rows);
+    /* The same from bytes. x[n][x_stride] and rows[2 (inputs + NN_LANES)] are work space. */
+    void (*forward_pixels)(nn_real *a, size_t stride, nn_real *x, size_t x_stride,
+                           const nn_pixel_batch *batch, const nn_real *w, const nn_real *bias,
+                           uint32_t *rows);
 
     /* z = h(a) in place for `count` values; slope[] = h'(a) too, unless it is NULL */
     void (*activate)(nn_activation activation, nn_real *z, nn_real *slope, size_t count);
@@ -64,16 +65,16 @@ typedef struct {
 
     /* delta_in[b][i] = (sum over o < units of w[i][o] delta[b][o]) slope[b][i]; padding stays 0 */
     void (*backward)(nn_real *delta_in, size_t in_stride, const nn_real *slope,
-                     const nn_real *delta, size_t stride, const nn_real *w, size_t n,
-                     size_t inputs, size_t units, nn_real *scratch);
+                     const nn_real *delta, size_t stride, const nn_real *w, size_t n, size_t inputs,
+                     size_t units, nn_real *scratch);
 
     /* gw[i][o] = sum over b of x[b][i] delta[b][o] */
     void (*gradient)(nn_real *gw, const nn_real *x, size_t x_stride, const nn_real *delta,
                      size_t stride, size_t n, size_t inputs);
 
-    /* The same from bytes; rows as above. */
-    void (*gradient_pixels)(nn_real *gw, const nn_pixel_batch *batch, const nn_real *delta,
-                            size_t stride, uint32_t *rows);
+    /* The same from bytes; x and rows as above. */
+    void (*gradient_pixels)(nn_real *gw, nn_real *x, size_t x_stride, const nn_pixel_batch *batch,
+                            const nn_real *delta, size_t stride, uint32_t *rows);
 
     /* gb[o] = sum over b of delta[b][o] */
     void (*gradient_bias)(nn_real *gb, const nn_real *delta, size_t stride, size_t n);
@@ -86,10 +87,10 @@ typedef struct {
                   const nn_real *delta, size_t stride, size_t n, size_t inputs, size_t width,
                   const nn_step *step, nn_real *scratch);
 
-    /* The same from bytes, for all units. */
-    void (*learn_pixels)(nn_real *w, nn_real *v, nn_real *g, const nn_pixel_batch *batch,
-                         const nn_real *delta, size_t stride, const nn_step *step,
-                         uint32_t *rows);
+    /* The same from bytes, for all units; x is as forward_pixels left it for this batch. */
+    void (*learn_pixels)(nn_real *w, nn_real *v, nn_real *g, nn_real *x, size_t x_stride,
+                         const nn_pixel_batch *batch, const nn_real *delta, size_t stride,
+                         const nn_step *step, uint32_t *rows);
 } nn_kernels;
 
 extern const nn_kernels nn_kernels_ref;

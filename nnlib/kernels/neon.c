@@ -36,6 +36,12 @@ static inline vec vec_mul(vec x, vec y)
     return vmulq_f32(x, y);
 }
 
+static inline vec vec_bytes(const uint8_t *from)
+{
+    const uint32x4_t bytes = {from[0], from[1], from[2], from[3]};
+    return vcvtq_f32_u32(bytes);
+}
+
 static inline vec vec_div(vec x, vec y)
 {
     return vdivq_f32(x, y);

@@ -21,16 +21,6 @@ static inline const uint8_t *sample_pixels(const nn_pixel_batch *batch, size_t b
     return batch->pixels + (batch->index ? batch->index[b] : b) * batch->inputs;
 }
 
-static void portable_load_pixels(nn_real *x, size_t x_stride, const nn_pixel_batch *batch)
-{
-    for (size_t b = 0; b < batch->n; b++) {
-        const uint8_t *pixels = sample_pixels(batch, b);
-        for (size_t i = 0; i < batch->inputs; i++) {
-            x[b * x_stride + i] = byte_value[pixels[i]];
-        }
-    }
-}
-
 #define ACTIVATE(constant, name, function)                                                         \
     static void activate_##function(nn_real *z, nn_real *slope, size_t count)                      \
     {                                                                                              \
@@ -47,8 +37,8 @@ NN_UNIT_ACTIVATIONS(ACTIVATE)
 static void portable_activate(nn_activation activation, nn_real *z, nn_real *slope, size_t count)
 {
 #define ROW(constant, name, function) [constant] = activate_##function,
-    static void (*const table[NN_N_ACTIVATIONS])(nn_real *, nn_real *, size_t) = {
-        NN_UNIT_ACTIVATIONS(ROW)};
+    static void (*const table[NN_N_ACTIVATIONS])(nn_real *, nn_real *,
+                                                 size_t) = {NN_UNIT_ACTIVATIONS(ROW)};
 #undef ROW
     table[activation](z, slope, count);
 }

@@ -4,6 +4,16 @@
  */
 #include "portable.h"
 
+static void ref_load_pixels(nn_real *x, size_t x_stride, const nn_pixel_batch *batch)
+{
+    for (size_t b = 0; b < batch->n; b++) {
+        const uint8_t *pixels = sample_pixels(batch, b);
+        for (size_t i = 0; i < batch->inputs; i++) {
+            x[b * x_stride + i] = byte_value[pixels[i]];
+        }
+    }
+}
+
 /* sum[o] += value w[o] for a row of weights. */
 static inline void add_row(nn_real *sum, nn_real value, const nn_real *w, size_t stride)
 {
@@ -47,9 +57,12 @@ static void ref_forward(nn_real *a, size_t stride, const nn_real *x, size_t x_st
     }
 }
 
-static void ref_forward_pixels(nn_real *a, size_t stride, const nn_pixel_batch *batch,
-                                    const nn_real *w, const nn_real *bias, uint32_t *rows)
+static void ref_forward_pixels(nn_real *a, size_t stride, nn_real *x, size_t x_stride,
+                               const nn_pixel_batch *batch, const nn_real *w, const nn_real *bias,
+                               uint32_t *rows)
 {
+    (void)x;
+    (void)x_stride;
     (void)rows;
     memset(a, 0, batch->n * stride * sizeof *a);
     for (size_t b = 0; b < batch->n; b++) {
@@ -64,8 +77,8 @@ static void ref_forward_pixels(nn_real *a, size_t stride, const nn_pixel_batch *
 }
 
 static void ref_backward(nn_real *delta_in, size_t in_stride, const nn_real *slope,
-                              const nn_real *delta, size_t stride, const nn_real *w, size_t n,
-                              size_t inputs, size_t units, nn_real *scratch)
+                         const nn_real *delta, size_t stride, const nn_real *w, size_t n,
+                         size_t inputs, size_t units, nn_real *scratch)
 {
     (void)scratch;
     for (size_t b = 0; b < n; b++) {
@@ -80,7 +93,7 @@ static void ref_backward(nn_real *delta_in, size_t in_stride, const nn_real *slo
 }
 
 static void ref_gradient(nn_real *gw, const nn_real *x, size_t x_stride, const nn_real *delta,
-                              size_t stride, size_t n, size_t inputs)
+                         size_t stride, size_t n, size_t inputs)
 {
     memset(gw, 0, inputs * stride * sizeof *gw);
     for (size_t b = 0; b < n; b++) {
@@ -90,9 +103,12 @@ static void ref_gradient(nn_real *gw, const nn_real *x, size_t x_stride, const n
     }
 }
 
-static void ref_gradient_pixels(nn_real *gw, const nn_pixel_batch *batch,
-                                     const nn_real *delta, size_t stride, uint32_t *rows)
+static void ref_gradient_pixels(nn_real *gw, nn_real *x, size_t x_stride,
+                                const nn_pixel_batch *batch, const nn_real *delta, size_t stride,
+                                uint32_t *rows)
 {
+    (void)x;
+    (void)x_stride;
     (void)rows;
     memset(gw, 0, batch->inputs * stride * sizeof *gw);
     for (size_t b = 0; b < batch->n; b++) {
@@ -105,8 +121,7 @@ static void ref_gradient_pixels(nn_real *gw, const nn_pixel_batch *batch,
     }
 }
 
-static void ref_step(nn_real *w, nn_real *v, const nn_real *g, size_t count,
-                          const nn_step *step)
+static void ref_step(nn_real *w, nn_real *v, const nn_real *g, size_t count, const nn_step *step)
 {
     const nn_real mu = step->learning_rate, m = step->momentum, l2 = step->l2;
     const nn_real floor = (nn_real)NN_VELOCITY_FLOOR;
@@ -134,17 +149,17 @@ static void ref_learn(nn_real *w, nn_real *v, nn_real *g, const nn_real *x, size
     }
 }
 
-static void ref_learn_pixels(nn_real *w, nn_real *v, nn_real *g, const nn_pixel_batch *batch,
-                                  const nn_real *delta, size_t stride, const nn_step *step,
-                                  uint32_t *rows)
+static void ref_learn_pixels(nn_real *w, nn_real *v, nn_real *g, nn_real *x, size_t x_stride,
+                             const nn_pixel_batch *batch, const nn_real *delta, size_t stride,
+                             const nn_step *step, uint32_t *rows)
 {
-    ref_gradient_pixels(g, batch, delta, stride, rows);
+    ref_gradient_pixels(g, x, x_stride, batch, delta, stride, rows);
     ref_step(w, v, g, batch->inputs * stride, step);
 }
 
 const nn_kernels nn_kernels_ref = {
     .name = "ref",
-    .load_pixels = portable_load_pixels,
+    .load_pixels = ref_load_pixels,
     .prefers_numbers = ref_prefers_numbers,
     .scratch_size = ref_scratch_size,
     .forward = ref_forward,

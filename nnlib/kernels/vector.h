@@ -10,10 +10,11 @@
  *   vec_flush(v)           +0 in the lanes where |v| < NN_VELOCITY_FLOOR, else v
  *   vec_is_zero(v)         whether every lane is 0
  *   vec_div                lane by lane
+ *   vec_bytes(p)           VEC_LANES bytes from p, as floats
  *   vec_sum, vec_max       of all lanes; the sum adds the upper half to the lower until one is left
- *   used_in_chunk          a bit for each of 64 pixels: whether it is not zero in one of the samples
- *   list_16(list, bits, i) writes i + k for each set bit k < 16, and what it likes behind them
- *   GEMM_M, GEMM_ROWS      the tile of gemm.h, as large as the registers allow
+ *   used_in_chunk          a bit for each of 64 pixels: whether it is not zero in one of the
+ * samples list_16(list, bits, i) writes i + k for each set bit k < 16, and what it likes behind
+ * them GEMM_M, GEMM_ROWS      the tile of gemm.h, as large as the registers allow
  *
  * Work goes in tiles: TILE_IMAGES samples by NN_LANES units, whose sums stay in registers while
  * the loop runs along the pixels. A sum belongs to one lane of one register from beginning to end:
@@ -28,9 +29,6 @@
 #include "portable.h"
 
 #define VECS (NN_LANES / VEC_LANES)
-
-/* The largest batch whose deltas learn_rows keeps at hand. */
-#define MAX_SLOTS 16
 
 /* One row of NN_LANES units. */
 typedef struct {
@@ -85,8 +83,7 @@ static inline void step_row(float *w, float *v, row g, const step_vecs *s)
     EACH_VEC(k)
     {
         vec slope = vec_fma(s->l2, weights.v[k], g.v[k]);
-        velocity.v[k] =
-            vec_flush(vec_fma(s->m, velocity.v[k], vec_negate(vec_mul(s->mu, slope))));
+        velocity.v[k] = vec_flush(vec_fma(s->m, velocity.v[k], vec_negate(vec_mul(s->mu, slope))));
         weights.v[k] = vec_add(weights.v[k], velocity.v[k]);
     }
     row_store(v, velocity);
@@ -161,8 +158,8 @@ static inline size_t find_rows(uint32_t *rows, uint32_t *idle, const uint8_t *co
     size_t n_rows = 0, n_idle = 0;
     for (size_t i = 0; i < inputs; i += CHUNK) {
         size_t n = smaller(CHUNK, inputs - i);
-        uint64_t used = n == CHUNK ? used_in_chunk(pixels, count, i)
-                                   : used_in_last(pixels, count, i, inputs);
+        uint64_t used =
+            n == CHUNK ? used_in_chunk(pixels, count, i) : used_in_last(pixels, count, i, inputs);
         n_rows += list_bits(rows + n_rows, used, i, n);
         if (idle) {
             uint64_t others = n == CHUNK ? ~used : ~used & (((uint64_t)1 << n) - 1);
@@ -172,22 +169,66 @@ static inline size_t find_rows(uint32_t *rows, uint32_t *idle, const uint8_t *co
     return n_rows;
 }
 
-/* ---- forward ---- */
+/* ---- samples ---- */
 
-/* The samples of a tile. A last tile that is not full repeats its last sample: the same work is
- * done twice, to the same place. */
+/* p / 255 correctly rounded, without a division: the quotient by the rounded reciprocal is put
+ * right by its own remainder (Markstein 1990). */
+static inline vec vec_over_255(vec p)
+{
+    const vec reciprocal = vec_set(1.0f / 255);
+    vec quotient = vec_mul(p, reciprocal);
+    vec remainder = vec_fma(quotient, vec_set(-255), p);
+    return vec_fma(remainder, reciprocal, quotient);
+}
+
+/* x[] = pixels[] / 255 for one sample */
+static void load_sample(float *x, const uint8_t *pixels, size_t inputs)
+{
+    size_t i = 0;
+    for (; i + VEC_LANES <= inputs; i += VEC_LANES) {
+        vec_store(x + i, vec_over_255(vec_bytes(pixels + i)));
+    }
+    for (; i < inputs; i++) {
+        x[i] = byte_value[pixels[i]];
+    }
+}
+
+static void vector_load_pixels(float *x, size_t x_stride, const nn_pixel_batch *batch)
+{
+    for (size_t b = 0; b < batch->n; b++) {
+        load_sample(x + b * x_stride, sample_pixels(batch, b), batch->inputs);
+    }
+}
+
+/* Samples of a batch as numbers, and the list of pixels that any of them has. */
 typedef struct {
-    const uint8_t *pixels[TILE_IMAGES];
     size_t sample[TILE_IMAGES];
+    const float *x[TILE_IMAGES];
+    size_t n_rows;
 } tile;
 
-static inline tile tile_at(const nn_pixel_batch *batch, size_t first)
+/* Up to this many samples, forward_pixels leaves the whole batch in x; learn_pixels finds it there,
+ * and the deltas fit in the registers. */
+#define SMALL_BATCH 16
+
+/* Takes TILE_IMAGES samples from `first`. A last tile that is not full repeats its last sample: the
+ * same work is done twice, to the same place. */
+static inline tile load_tile(const nn_pixel_batch *batch, size_t first, float *x, size_t x_stride,
+                             uint32_t *rows)
 {
     tile t;
+    const uint8_t *pixels[TILE_IMAGES];
     for (size_t k = 0; k < TILE_IMAGES; k++) {
-        t.sample[k] = first + k < batch->n ? first + k : batch->n - 1;
-        t.pixels[k] = sample_pixels(batch, t.sample[k]);
+        size_t b = first + k < batch->n ? first + k : batch->n - 1;
+        float *to = x + (batch->n <= SMALL_BATCH ? b : k) * x_stride;
+        t.sample[k] = b;
+        t.x[k] = to;
+        pixels[k] = sample_pixels(batch, b);
+        if (first + k < batch->n || batch->n > SMALL_BATCH) {
+            load_sample(to, pixels[k], batch->inputs);
+        }
     }
+    t.n_rows = find_rows(rows, NULL, pixels, TILE_IMAGES, batch->inputs);
     return t;
 }
 
@@ -215,7 +256,7 @@ static inline prefetcher prefetch_from(const nn_pixel_batch *batch, size_t first
 static inline void prefetch_line(prefetcher *p)
 {
     if (p->sample < p->n_samples) {
-        __builtin_prefetch(p->pixels[p->sample] + p->line, 0, 0);
+        __builtin_prefetch(p->pixels[p->sample] + p->line);
         p->line += LINE;
         if (p->line >= p->inputs + LINE - 1) { /* a sample may begin inside a line */
             p->line = 0;
@@ -224,42 +265,39 @@ static inline void prefetch_line(prefetcher *p)
     }
 }
 
-static inline void prefetch_rest(prefetcher *p)
-{
-    while (p->sample < p->n_samples) {
-        prefetch_line(p);
-    }
-}
+#define ROWS_A_LINE 4 /* of work between two lines */
 
+/* ---- forward ---- */
+
+/* sum[k] = sum over the rows of x[k][i] w[i], for one vector row of units */
 static inline void forward_rows(row sum[TILE_IMAGES], const tile *t, const float *w, size_t stride,
-                                const uint32_t *rows, size_t n_rows, prefetcher *next)
+                                const uint32_t *rows, size_t from, size_t to)
 {
-    for (size_t k = 0; k < TILE_IMAGES; k++) {
-        sum[k] = row_zero();
-    }
-    for (size_t r = 0; r < n_rows; r++) {
+    for (size_t r = from; r < to; r++) {
         size_t i = rows[r];
         row weights = row_load(w + i * stride);
         for (size_t k = 0; k < TILE_IMAGES; k++) {
-            sum[k] = row_fma(byte_value[t->pixels[k][i]], weights, sum[k]);
-        }
-        if (r % 4 == 0) {
-            prefetch_line(next);
+            sum[k] = row_fma(t->x[k][i], weights, sum[k]);
         }
     }
-    prefetch_rest(next);
 }
 
-static void vector_forward_pixels(float *a, size_t stride, const nn_pixel_batch *batch,
-                                  const float *w, const float *bias, uint32_t *rows)
+static void vector_forward_pixels(float *a, size_t stride, float *x, size_t x_stride,
+                                  const nn_pixel_batch *batch, const float *w, const float *bias,
+                                  uint32_t *rows)
 {
     for (size_t first = 0; first < batch->n; first += TILE_IMAGES) {
-        tile t = tile_at(batch, first);
+        const tile t = load_tile(batch, first, x, x_stride, rows);
         prefetcher next = prefetch_from(batch, smaller(first + TILE_IMAGES, batch->n));
-        size_t n_rows = find_rows(rows, NULL, t.pixels, TILE_IMAGES, batch->inputs);
         for (size_t o = 0; o < stride; o += NN_LANES) {
             row sum[TILE_IMAGES];
-            forward_rows(sum, &t, w + o, stride, rows, n_rows, &next);
+            for (size_t k = 0; k < TILE_IMAGES; k++) {
+                sum[k] = row_zero();
+            }
+            for (size_t r = 0; r < t.n_rows; r += ROWS_A_LINE) {
+                prefetch_line(&next);
+                forward_rows(sum, &t, w + o, stride, rows, r, smaller(r + ROWS_A_LINE, t.n_rows));
+            }
             for (size_t k = 0; k < TILE_IMAGES; k++) {
                 row_store(a + t.sample[k] * stride + o, row_add(sum[k], row_load(bias + o)));
             }
@@ -268,14 +306,20 @@ static void vector_forward_pixels(float *a, size_t stride, const nn_pixel_batch 
 }
 
 /* The same from numbers, without a list: hidden layers seldom hold zeros. */
-static void vector_forward(float *a, size_t stride, const float *x, size_t x_stride,
-                           const float *w, const float *bias, size_t n, size_t inputs,
-                           size_t width, float *scratch)
+static void vector_forward(float *a, size_t stride, const float *x, size_t x_stride, const float *w,
+                           const float *bias, size_t n, size_t inputs, size_t width, float *scratch)
 {
     if (is_wide(n, width)) {
-        multiply(&(gemm){.m = n, .n = width, .k = inputs, .a = {x, x_stride, 1},
-                         .b = {w, stride, 1}, .c = a, .c_row = stride, .end = ADD_BIAS,
-                         .bias = bias, .pack = scratch});
+        multiply(&(gemm){.m = n,
+                         .n = width,
+                         .k = inputs,
+                         .a = {x, x_stride, 1},
+                         .b = {w, stride, 1},
+                         .c = a,
+                         .c_row = stride,
+                         .end = ADD_BIAS,
+                         .bias = bias,
+                         .pack = scratch});
         return;
     }
     for (size_t first = 0; first < n; first += TILE_IMAGES) {
@@ -309,9 +353,16 @@ static void vector_backward(float *delta_in, size_t in_stride, const float *slop
                             size_t inputs, size_t units, float *scratch)
 {
     if (units > NARROW || inputs > NARROW) {
-        multiply(&(gemm){.m = n, .n = nn_padded(inputs), .k = units, .a = {delta, stride, 1},
-                         .b = {w, 1, stride}, .b_columns = inputs, .c = delta_in,
-                         .c_row = in_stride, .end = TIMES_SLOPE, .slope = slope,
+        multiply(&(gemm){.m = n,
+                         .n = nn_padded(inputs),
+                         .k = units,
+                         .a = {delta, stride, 1},
+                         .b = {w, 1, stride},
+                         .b_columns = inputs,
+                         .c = delta_in,
+                         .c_row = in_stride,
+                         .end = TIMES_SLOPE,
+                         .slope = slope,
                          .pack = scratch});
         return;
     }
@@ -327,8 +378,7 @@ static void vector_backward(float *delta_in, size_t in_stride, const float *slop
         for (size_t b = 0; b < n; b++) {
             row sum = row_zero();
             for (size_t o = 0; o < units; o++) {
-                sum = row_fma(delta[b * stride + o], row_load(scratch + o * NARROW + first),
-                              sum);
+                sum = row_fma(delta[b * stride + o], row_load(scratch + o * NARROW + first), sum);
             }
             row slopes = row_load(slope + b * in_stride + first);
             EACH_VEC(k) sum.v[k] = vec_mul(sum.v[k], slopes.v[k]);
@@ -349,25 +399,25 @@ static inline void load_deltas(row d[TILE_IMAGES], const float *delta, size_t st
     }
 }
 
-static void vector_gradient_pixels(float *gw, const nn_pixel_batch *batch, const float *delta,
-                                   size_t stride, uint32_t *rows)
+static void vector_gradient_pixels(float *gw, float *x, size_t x_stride,
+                                   const nn_pixel_batch *batch, const float *delta, size_t stride,
+                                   uint32_t *rows)
 {
     memset(gw, 0, batch->inputs * stride * sizeof *gw);
     for (size_t first = 0; first < batch->n; first += TILE_IMAGES) {
-        tile t = tile_at(batch, first);
+        const tile t = load_tile(batch, first, x, x_stride, rows);
         prefetcher next = prefetch_from(batch, smaller(first + TILE_IMAGES, batch->n));
-        size_t n_rows = find_rows(rows, NULL, t.pixels, TILE_IMAGES, batch->inputs);
         for (size_t o = 0; o < stride; o += NN_LANES) {
             row d[TILE_IMAGES];
             load_deltas(d, delta + o, stride, first, batch->n);
-            for (size_t r = 0; r < n_rows; r++) {
+            for (size_t r = 0; r < t.n_rows; r++) {
                 size_t i = rows[r];
                 row g = row_load(gw + i * stride + o);
                 for (size_t k = 0; k < TILE_IMAGES; k++) {
-                    g = row_fma(byte_value[t.pixels[k][i]], d[k], g);
+                    g = row_fma(t.x[k][i], d[k], g);
                 }
                 row_store(gw + i * stride + o, g);
-                if (r % 4 == 0) {
+                if (r % ROWS_A_LINE == 0) {
                     prefetch_line(&next);
                 }
             }
@@ -375,7 +425,8 @@ static void vector_gradient_pixels(float *gw, const nn_pixel_batch *batch, const
     }
 }
 
-/* From numbers: the sums of a few inputs stay in registers while the loop runs along the samples. */
+/* From numbers: the sums of a few inputs stay in registers while the loop runs along the samples.
+ */
 static void vector_gradient(float *gw, const float *x, size_t x_stride, const float *delta,
                             size_t stride, size_t n, size_t inputs)
 {
@@ -405,23 +456,23 @@ static void vector_gradient(float *gw, const float *x, size_t x_stride, const fl
 /* ---- gradient and step in one ---- */
 
 /* Gradient and step of the rows in use, while a small batch's deltas fit in the registers: the
- * gradients never go to memory. SLOTS >= n; a constant, so that the loop along the samples becomes
- * straight code. */
-static inline void learn_rows(float *w, float *v, const nn_pixel_batch *batch, const float *delta,
-                              size_t stride, const step_vecs *s, const uint32_t *rows,
-                              size_t n_rows, const size_t slots)
+ * gradients never go to memory. slots >= n is a constant, so that the loop along the samples
+ * becomes straight code; those that the batch lacks get delta 0. */
+static inline void learn_rows(float *w, float *v, const float *x, size_t x_stride, size_t n,
+                              const float *delta, size_t stride, const step_vecs *s,
+                              const uint32_t *rows, size_t n_rows, const size_t slots)
 {
-    const uint8_t *pixels[MAX_SLOTS];
-    row d[MAX_SLOTS];
+    const float *sample[SMALL_BATCH];
+    row d[SMALL_BATCH];
     for (size_t b = 0; b < slots; b++) {
-        pixels[b] = sample_pixels(batch, b < batch->n ? b : 0);
-        d[b] = b < batch->n ? row_load(delta + b * stride) : row_zero();
+        sample[b] = x + (b < n ? b : 0) * x_stride;
+        d[b] = b < n ? row_load(delta + b * stride) : row_zero();
     }
     for (size_t r = 0; r < n_rows; r++) {
         size_t i = rows[r];
         row g = row_zero();
         for (size_t b = 0; b < slots; b++) {
-            g = row_fma(byte_value[pixels[b][i]], d[b], g);
+            g = row_fma(sample[b][i], d[b], g);
         }
         step_row(w + i * stride, v + i * stride, g, s);
     }
@@ -449,9 +500,18 @@ static void vector_learn(float *w, float *v, float *g, const float *x, size_t x_
 {
     const step_vecs s = step_vecs_of(step);
     if (is_wide(n, width)) {
-        multiply(&(gemm){.m = inputs, .n = width, .k = n, .a = {x, 1, x_stride},
-                         .b = {delta, stride, 1}, .c = g, .c_row = stride, .end = TAKE_STEP,
-                         .w = w, .v = v, .step = s, .pack = scratch});
+        multiply(&(gemm){.m = inputs,
+                         .n = width,
+                         .k = n,
+                         .a = {x, 1, x_stride},
+                         .b = {delta, stride, 1},
+                         .c = g,
+                         .c_row = stride,
+                         .end = TAKE_STEP,
+                         .w = w,
+                         .v = v,
+                         .step = s,
+                         .pack = scratch});
         return;
     }
     for (size_t o = 0; o < width; o += NN_LANES) {
@@ -465,32 +525,34 @@ static void vector_learn(float *w, float *v, float *g, const float *x, size_t x_
     }
 }
 
-static void vector_learn_pixels(float *w, float *v, float *g, const nn_pixel_batch *batch,
-                                const float *delta, size_t stride, const nn_step *step,
-                                uint32_t *rows)
+static void vector_learn_pixels(float *w, float *v, float *g, float *x, size_t x_stride,
+                                const nn_pixel_batch *batch, const float *delta, size_t stride,
+                                const nn_step *step, uint32_t *rows)
 {
-    if (batch->n > MAX_SLOTS) {
-        vector_gradient_pixels(g, batch, delta, stride, rows);
+    const size_t n = batch->n;
+    if (n > SMALL_BATCH) {
+        vector_gradient_pixels(g, x, x_stride, batch, delta, stride, rows);
         vector_step(w, v, g, batch->inputs * stride, step);
         return;
     }
     const step_vecs s = step_vecs_of(step);
-    const uint8_t *pixels[MAX_SLOTS];
-    for (size_t b = 0; b < batch->n; b++) {
+    const uint8_t *pixels[SMALL_BATCH];
+    for (size_t b = 0; b < n; b++) {
         pixels[b] = sample_pixels(batch, b);
     }
     uint32_t *idle = rows + batch->inputs + NN_LANES;
-    size_t n_rows = find_rows(rows, idle, pixels, batch->n, batch->inputs);
+    size_t n_rows = find_rows(rows, idle, pixels, n, batch->inputs);
     for (size_t o = 0; o < stride; o += NN_LANES) {
         float *wo = w + o, *vo = v + o;
-        if (batch->n <= 2) {
-            learn_rows(wo, vo, batch, delta + o, stride, &s, rows, n_rows, 2);
-        } else if (batch->n <= 5) {
-            learn_rows(wo, vo, batch, delta + o, stride, &s, rows, n_rows, 5);
-        } else if (batch->n <= 10) {
-            learn_rows(wo, vo, batch, delta + o, stride, &s, rows, n_rows, 10);
+        const float *d = delta + o;
+        if (n <= 2) {
+            learn_rows(wo, vo, x, x_stride, n, d, stride, &s, rows, n_rows, 2);
+        } else if (n <= 5) {
+            learn_rows(wo, vo, x, x_stride, n, d, stride, &s, rows, n_rows, 5);
+        } else if (n <= 10) {
+            learn_rows(wo, vo, x, x_stride, n, d, stride, &s, rows, n_rows, 10);
         } else {
-            learn_rows(wo, vo, batch, delta + o, stride, &s, rows, n_rows, MAX_SLOTS);
+            learn_rows(wo, vo, x, x_stride, n, d, stride, &s, rows, n_rows, SMALL_BATCH);
         }
         step_idle_rows(wo, vo, stride, &s, step->l2 != 0, idle, batch->inputs - n_rows);
     }
@@ -500,8 +562,8 @@ static void vector_learn_pixels(float *w, float *v, float *g, const nn_pixel_bat
 
 /* Row `NN_LANES - units` of each: 0 or 1 for the units, -infinity or 0 for the padding. */
 #define FOUR(x) x, x, x, x
-static const float hide[2 * NN_LANES] = {[NN_LANES] = FOUR(-INFINITY), FOUR(-INFINITY),
-                                         FOUR(-INFINITY), FOUR(-INFINITY)};
+static const float hide[2 * NN_LANES] = {
+    [NN_LANES] = FOUR(-INFINITY), FOUR(-INFINITY), FOUR(-INFINITY), FOUR(-INFINITY)};
 static const float keep[2 * NN_LANES] = {FOUR(1), FOUR(1), FOUR(1), FOUR(1)};
 #undef FOUR
 
@@ -557,10 +619,10 @@ static void vector_softmax(float *z, size_t stride, double *log_sum, size_t n, s
 /* The table of these kernels; what is not here is taken as the compiler makes it of portable.h. */
 #define VECTOR_KERNELS(NAME)                                                                       \
     {                                                                                              \
-        .name = NAME, .load_pixels = portable_load_pixels, .prefers_numbers = is_wide,             \
+        .name = NAME, .load_pixels = vector_load_pixels, .prefers_numbers = is_wide,               \
         .scratch_size = vector_scratch_size, .forward = vector_forward,                            \
         .forward_pixels = vector_forward_pixels, .activate = portable_activate,                    \
-        .softmax = vector_softmax, .backward = vector_backward, .gradient = vector_gradient,     \
+        .softmax = vector_softmax, .backward = vector_backward, .gradient = vector_gradient,       \
         .gradient_pixels = vector_gradient_pixels, .gradient_bias = portable_gradient_bias,        \
         .step = vector_step, .learn = vector_learn, .learn_pixels = vector_learn_pixels,           \
     }

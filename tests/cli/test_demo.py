@@ -77,11 +77,15 @@ class Texts(CliTest):
 class Figures(CliTest):
     """Figures from the source notes and from arithmetic, not from earlier runs."""
 
+    known = {}  # what was printed for which arguments
+
     def text(self, *arguments):
-        return self.digits("demo", *arguments).out
+        if arguments not in self.known:
+            self.known[arguments] = self.digits("demo", *arguments).out
+        return self.known[arguments]
 
     def numbers(self, *arguments):
-        return self.digits("demo", *arguments, "--json").json()
+        return json.loads(self.text(*arguments, "--json"))
 
     # ---- back-propagation: note A --------------------------------------------------------
 
@@ -292,15 +296,16 @@ class Use(CliTest):
     def test_json_is_a_document_and_nothing_else(self):
         for name in NAMES:
             with self.subTest(name):
-                document = self.digits("demo", name, "--json", "--seed", 2).json()
-                self.assertEqual((document["demonstration"], document["seed"]), (name, 2))
+                seed = 1 if name in ON_DIGITS else 2
+                document = self.digits("demo", name, "--json", "--seed", seed).json()
+                self.assertEqual((document["demonstration"], document["seed"]), (name, seed))
                 self.assertGreater(len(document), 2)
 
     def test_pictures_are_drawn_on_request_only(self):
+        with self.unchanged():
+            self.digits("demo", "perceptron")
         for name, which in PICTURES.items():
             with self.subTest(name):
-                with self.unchanged():
-                    self.digits("demo", name)
                 result = self.digits("demo", name, "--out", "pictures")
                 path = self.folder / "pictures" / f"{name}-{which}.png"
                 self.assertEqual(path.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
