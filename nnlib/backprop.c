@@ -34,7 +34,7 @@ struct nn_state {
     nn_real *gradients; /* as net->params */
     nn_real *scratch;   /* the kernels' work space */
     nn_real *block;     /* all of the above but log_sum */
-    uint32_t *rows;     /* [2 (inputs + NN_LANES)], the kernels' lists of pixels */
+    uint32_t *lists;    /* [NN_LISTS_SIZE], the kernels' lists of pixels in use */
 };
 
 /* ---- work space ---- */
@@ -69,7 +69,9 @@ static size_t place_arrays(nn_state *state, nn_real *block, const nn_net *net, b
 {
     const nn_config *config = &net->config;
     size_t used = 0, max_batch = state->max_batch;
-    place_layer(&state->input, block, &used, max_batch, config->inputs, false, false);
+    state->input.units = config->inputs;
+    state->input.stride = NN_X_STRIDE(config->inputs);
+    state->input.z = take(block, &used, max_batch * state->input.stride);
     if (gradients && config->input_dropout > 0) {
         state->input.mask = take(block, &used, max_batch * state->input.stride);
         state->input.one_mask = take(block, &used, state->input.stride);
@@ -103,8 +105,9 @@ nn_status nn_state_new(nn_state **out, const nn_net *net, size_t max_batch, bool
     state->n_layers = net->config.n_layers;
     state->block = nn_alloc_array(place_arrays(state, NULL, net, gradients), sizeof(nn_real));
     state->log_sum = nn_alloc_array(max_batch, sizeof *state->log_sum);
-    state->rows = nn_alloc_array(2 * (net->config.inputs + NN_LANES), sizeof *state->rows);
-    if (!state->block || !state->log_sum || !state->rows) {
+    state->lists =
+        nn_alloc_array(NN_LISTS_SIZE(max_batch, net->config.inputs), sizeof *state->lists);
+    if (!state->block || !state->log_sum || !state->lists) {
         nn_state_free(state);
         return nn_fail(NN_ERR_MEMORY, "out of memory for batches of %zu samples", max_batch);
     }
@@ -116,7 +119,7 @@ nn_status nn_state_new(nn_state **out, const nn_net *net, size_t max_batch, bool
 void nn_state_free(nn_state *state)
 {
     if (state) {
-        nn_free(state->rows);
+        nn_free(state->lists);
         nn_free(state->log_sum);
         nn_free(state->block);
         nn_free(state);
@@ -225,7 +228,7 @@ static void pre_activations(const nn_net *net, nn_state *state, const nn_batch *
     if (l == 0 && takes_bytes(net, state, batch)) {
         const nn_pixel_batch pixels = pixel_batch(state, batch);
         net->kernels->forward_pixels(layer->z, layer->stride, state->input.z, state->input.stride,
-                                     &pixels, w, bias, state->rows);
+                                     &pixels, w, bias, state->lists);
     } else {
         const layer_state *below = l > 0 ? &state->layers[l - 1] : &state->input;
         net->kernels->forward(layer->z, layer->stride, below->z, below->stride, w, bias, batch->n,
@@ -388,7 +391,7 @@ static void weight_gradient(const nn_net *net, nn_state *state, const nn_batch *
     if (l == 0 && takes_bytes(net, state, batch)) {
         const nn_pixel_batch pixels = pixel_batch(state, batch);
         net->kernels->gradient_pixels(gw, state->input.z, state->input.stride, &pixels,
-                                      layer->delta, layer->stride, state->rows);
+                                      layer->delta, layer->stride, state->lists);
     } else {
         const layer_state *below = l > 0 ? &state->layers[l - 1] : &state->input;
         net->kernels->gradient(gw, below->z, below->stride, layer->delta, layer->stride, state->n,
@@ -431,7 +434,7 @@ void nn_backward_and_step(nn_net *net, nn_state *state, const nn_batch *batch, n
             const nn_pixel_batch pixels = pixel_batch(state, batch);
             net->kernels->learn_pixels(w + s->weights, v + s->weights, g + s->weights,
                                        state->input.z, state->input.stride, &pixels,
-                                       state->layers[0].delta, s->stride, &weights, state->rows);
+                                       state->layers[0].delta, s->stride, &weights, state->lists);
         } else {
             const layer_state *below = l > 0 ? &state->layers[l - 1] : &state->input;
             net->kernels->learn(w + s->weights, v + s->weights, g + s->weights, below->z,

@@ -3,9 +3,9 @@
 
 int main(void)
 {
-    nn_data train, test;
-    nn_net *net;
-    nn_report report;
+    static nn_data train, test;
+    static nn_net *net;
+    static nn_report report;
     const nn_layer layers[] = {{15, NN_SIGMOID, 0.01}, {10, NN_SOFTMAX, 0}};
     const nn_config shape = {.inputs = 784, .n_layers = 2, .layers = layers};
     const nn_train_options how = {.epochs = 30,

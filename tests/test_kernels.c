@@ -92,7 +92,7 @@ static const nn_kernels *find_kernels(const char *name)
 typedef struct {
     nn_rng rng;
     bool at_end;
-    size_t n, inputs, units, stride, in_stride;
+    size_t n, inputs, units, stride, in_stride, x_stride;
 } shape;
 
 typedef void check(const nn_kernels *, shape);
@@ -114,6 +114,7 @@ static void on_many_shapes(check *one_check)
             s.units = units[nn_rng_below(&s.rng, sizeof units / sizeof *units)];
             s.stride = nn_padded(s.units);
             s.in_stride = nn_padded(s.inputs);
+            s.x_stride = NN_X_STRIDE(s.inputs);
             one_check(kernels, s);
             forget_all();
         }
@@ -139,9 +140,9 @@ static nn_pixel_batch random_pixels(shape *s)
     return (nn_pixel_batch){pixels, blank % 2 ? index : NULL, s->n, s->inputs, 0};
 }
 
-static uint32_t *row_space(const shape *s)
+static uint32_t *list_space(const shape *s)
 {
-    return guarded(2 * (s->inputs + NN_LANES) * sizeof(uint32_t), true);
+    return guarded(NN_LISTS_SIZE(s->n, s->inputs) * sizeof(uint32_t), true);
 }
 
 static float *scratch_space(const nn_kernels *kernels, const shape *s)
@@ -165,9 +166,10 @@ static void check_forward(const nn_kernels *kernels, shape s)
     same_bits(expected, found, s.n * s.stride * sizeof *found, "forward");
 
     nn_pixel_batch batch = random_pixels(&s);
-    float *space = floats(&s.rng, s.n * s.in_stride, s.at_end);
+    uint32_t *lists = list_space(&s);
+    float *space = floats(&s.rng, s.n * s.x_stride, s.at_end);
     nn_kernels_ref.forward_pixels(expected, s.stride, NULL, 0, &batch, w, bias, NULL);
-    kernels->forward_pixels(found, s.stride, space, s.in_stride, &batch, w, bias, row_space(&s));
+    kernels->forward_pixels(found, s.stride, space, s.x_stride, &batch, w, bias, lists);
     same_bits(expected, found, s.n * s.stride * sizeof *found, "forward_pixels");
 }
 
@@ -225,7 +227,8 @@ static void check_gradient(const nn_kernels *kernels, shape s)
 
     nn_pixel_batch batch = random_pixels(&s);
     nn_kernels_ref.gradient_pixels(expected, NULL, 0, &batch, delta, s.stride, NULL);
-    kernels->gradient_pixels(found, x, s.in_stride, &batch, delta, s.stride, row_space(&s));
+    float *space = floats(&s.rng, s.n * s.x_stride, s.at_end);
+    kernels->gradient_pixels(found, space, s.x_stride, &batch, delta, s.stride, list_space(&s));
     add_zero(expected, count);
     add_zero(found, count);
     same_bits(expected, found, count * sizeof *found, "gradient_pixels");
@@ -274,13 +277,14 @@ static void check_learn(const nn_kernels *kernels, shape s)
     same_bits(v, v2, count * sizeof *v, "learn's velocities");
 
     nn_pixel_batch batch = random_pixels(&s);
+    float *space = floats(&s.rng, s.n * s.x_stride, s.at_end);
+    uint32_t *lists = list_space(&s);
     float *a = floats(&s.rng, s.n * s.stride, s.at_end);
     float *bias = padded_rows(&s.rng, 1, s.units, s.stride, s.at_end);
     for (int pass = 0; pass < 3; pass++) {
         nn_kernels_ref.learn_pixels(w, v, g, NULL, 0, &batch, delta, s.stride, &step, NULL);
-        kernels->forward_pixels(a, s.stride, x, s.in_stride, &batch, w2, bias, row_space(&s));
-        kernels->learn_pixels(w2, v2, g2, x, s.in_stride, &batch, delta, s.stride, &step,
-                              row_space(&s));
+        kernels->forward_pixels(a, s.stride, space, s.x_stride, &batch, w2, bias, lists);
+        kernels->learn_pixels(w2, v2, g2, space, s.x_stride, &batch, delta, s.stride, &step, lists);
         same_bits(w, w2, count * sizeof *w, "learn_pixels' weights");
         same_bits(v, v2, count * sizeof *v, "learn_pixels' velocities");
     }

@@ -229,11 +229,10 @@ static int run(demo *d)
     if (status != NN_OK) {
         return fail(status, ROLE_OUTPUT);
     }
-    demo_say(d,
-             "Read on: LeCun, Bottou, Orr and Mueller, Efficient backprop (1998); Glorot, Bordes\n"
-             "and Bengio, Deep sparse rectifier neural networks (2011); Maas, Hannun and Ng,\n"
-             "Rectifier nonlinearities improve neural network acoustic models (2013); Bishop,\n"
-             "Pattern recognition and machine learning (2006), chapters 4 and 5.\n");
+    demo_say(d, "Read on: LeCun, Bottou, Orr and Mueller, Efficient backprop (1998); Glorot,\n"
+                "Bordes and Bengio, Deep sparse rectifier neural networks (2011); Maas, Hannun\n"
+                "and Ng, Rectifier nonlinearities improve neural network acoustic models (2013);\n"
+                "Bishop, Pattern recognition and machine learning (2006), chapters 4 and 5.\n");
     return draw(d);
 }
 

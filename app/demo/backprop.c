@@ -171,7 +171,7 @@ static void say_backward(const demo *d, const double a[N], const double y[N],
              y[0] - t[0], y[0] * (1 - y[0]), a[0], y[0] - t[0], y[0] * (1 - y[0]), a[0],
              slopes[W1_10], slopes[W1_10], moved[W1_10]);
     demo_say(d,
-             "and on, to one of the first: what reaches a10 comes from both outputs and adds up\n"
+             "and on, to one of the first; what reaches a10 comes from both outputs, added up\n"
              "  delta1 = dE/dz20 = (y1 - t1) y1 (1 - y1) = %6.3f\n"
              "  delta2 = dE/dz21 = (y2 - t2) y2 (1 - y2) = %6.3f\n"
              "  dE/da10 = 0.4 delta1 + 0.1 delta2        = %6.3f\n"

@@ -92,8 +92,8 @@ static int run(demo *d)
     demo_say(d,
              "Dropout\n\n"
              "In training, a random share p of the hidden units is left out, so that none can\n"
-             "rely on another. Those that stay are scaled by 1 / (1 - p); in use all take part.\n"
-             "Units are drawn anew for each sample, or once an epoch for all samples.\n"
+             "rely on another. Those that stay are scaled by 1 / (1 - p); in use all take\n"
+             "part. Units are drawn anew for each sample, or once an epoch for all samples.\n"
              "%d epochs on few images, so that there is something to overfit.\n\n",
              EPOCHS);
     int code = demo_digits_load(&digits, d, N_TRAIN, N_TEST);
@@ -104,8 +104,8 @@ static int run(demo *d)
     if (code == EXIT_DONE) {
         demo_say(d,
                  "Notice: the gap between training and test is what dropout works on. With 15\n"
-                 "hidden units there are none to spare, and leaving out half of them costs\n"
-                 "accuracy on both. A wide network can afford it.\n"
+                 "hidden units there are none to spare: leaving out half of them costs accuracy\n"
+                 "in training, and at times in the test as well. A wide network can afford it.\n"
                  "Drawn once an epoch, as in the notes, the units left out learn nothing for a\n"
                  "whole epoch while the rest drift away from them; drawn for each sample, as in\n"
                  "the literature, all keep learning together.\n"

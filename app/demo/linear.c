@@ -114,8 +114,8 @@ static void say_outputs(demo *d, learner *straight, learner *bent, const linear_
 static void say_count(demo *d, const learner *l)
 {
     demo_say(d,
-             "The network is 3-4-4-1: 3*4 = 12 weights into the first hidden layer, 4*4 = 16 into\n"
-             "the second, 4*1 = 4 into the output, and a bias a unit: %zu parameters in all.\n"
+             "The network is 3-4-4-1: 3*4 = 12 weights into the first hidden layer, 4*4 = 16\n"
+             "into the second, 4*1 = 4 into the output, a bias a unit: %zu parameters in all.\n"
              "Its activation is the identity, h(a) = a.\n\n",
              nn_net_n_params(l->net));
     json_size(&d->document, d->document.root, "parameters", nn_net_n_params(l->net));

@@ -195,15 +195,14 @@ static int run(demo *d)
         record(d, list, c, &h[c], most);
     }
     say_two_layers(d);
-    demo_say(d,
-             "Notice: where a line separates the classes, the rule finds one, after a number of\n"
-             "mistakes that depends only on how wide the gap is. For XOR no line does, and one\n"
-             "unit is not enough. Two layers are; but the step has slope 0, so nothing tells\n"
-             "the first layer how to change. 'digits demo xor' learns those weights.\n\n"
-             "The bound is R^2 |u|^2 / margin^2 for the line u of the widest margin: 3 * 17 for\n"
-             "AND, 3 * 9 for OR. No seed plays a part here.\n\n"
-             "Read on: Rosenblatt, The perceptron (1958); Novikoff, On convergence proofs on\n"
-             "perceptrons (1962); Minsky and Papert, Perceptrons (1969).\n");
+    demo_say(d, "Notice: where a line separates the classes, the rule finds one; the wider the\n"
+                "gap, the fewer mistakes it can make on the way. For XOR no line does, and one\n"
+                "unit is not enough. Two layers are; but the step has slope 0, so nothing tells\n"
+                "the first layer how to change. 'digits demo xor' learns such weights.\n\n"
+                "The bound is R^2 |u|^2 / margin^2 for the line u of the widest margin: 3 * 17\n"
+                "for AND, 3 * 9 for OR. No seed plays a part here.\n\n"
+                "Read on: Rosenblatt, The perceptron (1958); Novikoff, On convergence proofs on\n"
+                "perceptrons (1962); Minsky and Papert, Perceptrons (1969).\n");
     return draw(d, h);
 }
 

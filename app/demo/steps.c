@@ -35,20 +35,24 @@ static double sum_of(const learner *l, size_t layer, size_t j, const nn_real *be
 static void say_forward(const demo *d, const learner *l, const nn_real *x)
 {
     const nn_real *hidden = nn_hidden(l->state, 0, 0);
-    demo_say(d, "  2 input     x = (%.1f, %.1f)\n  3 forward  ", (double)x[0], (double)x[1]);
+    demo_say(d, "  2 input     x = (%.1f, %.1f)\n", (double)x[0], (double)x[1]);
     for (size_t j = 0; j < N_HIDDEN; j++) {
-        demo_say(d, " a(1)[%zu] = %6.3f, z(1)[%zu] = %.3f;", j + 1, sum_of(l, 0, j, x), j + 1,
+        demo_say(d, "%s a(1)[%zu] = %6.3f   z(1)[%zu] = %.3f\n",
+                 j == 0 ? "  3 forward  " : "             ", j + 1, sum_of(l, 0, j, x), j + 1,
                  (double)hidden[j]);
     }
-    demo_say(d, "\n              a(2) = %6.3f, z(2) = %.3f\n", sum_of(l, 1, 0, hidden),
+    demo_say(d, "              a(2)    = %6.3f   z(2)    = %.3f\n", sum_of(l, 1, 0, hidden),
              (double)nn_output(l->state, 0)[0]);
 }
 
 static void say_backward(const demo *d, const learner *l, double y, double loss)
 {
     double z = (double)nn_output(l->state, 0)[0];
-    demo_say(d, "  4 error     y = %.0f, C = -[y ln z + (1 - y) ln(1 - z)] = %.3f\n", y, loss);
-    demo_say(d, "  5 backward  delta(2) = z - y = %6.3f;  delta(1) = h' W(2)^T delta(2) =", z - y);
+    demo_say(d,
+             "  4 error     y = %.0f, C = -[y ln z + (1 - y) ln(1 - z)] = %.3f\n"
+             "  5 backward  delta(2) = z - y = %.3f\n"
+             "              delta(1) = h' W(2)^T delta(2) =",
+             y, loss, z - y);
     for (size_t j = 0; j < N_HIDDEN; j++) {
         demo_say(d, " %6.3f", (double)nn_bias_gradient(l->net, l->state, 0, j));
     }

@@ -243,17 +243,16 @@ static int show(demo *d, const nn_data *data)
     if (status != NN_OK) {
         return fail(status, ROLE_OUTPUT);
     }
-    demo_say(d,
-             "Notice: the sigmoid's slope is at most 0.25, so ten layers multiply the gradient by\n"
-             "at most 0.25^10, a millionth, times the weights: the first layers hardly learn.\n"
-             "tanh, with slopes up to 1, and ReLU, whose slope is 1 wherever it is not 0, keep\n"
-             "most of it. ReLU pays otherwise: a large step can push a unit to where its sum is\n"
-             "negative for every image. Its slope is 0 there; it never comes back. A leaky\n"
-             "unit on the negative side still learns.\n\n"
-             "Read on: Hochreiter, Bengio, Frasconi and Schmidhuber, Gradient flow in recurrent\n"
-             "nets (2001); Glorot and Bengio, Understanding the difficulty of training deep\n"
-             "feedforward neural networks (2010); Maas, Hannun and Ng, Rectifier\n"
-             "nonlinearities improve neural network acoustic models (2013).\n");
+    demo_say(d, "Notice: the sigmoid's slope is at most 0.25, so ten layers multiply the gradient\n"
+                "by at most 0.25^10, a millionth, times the weights: the first layers hardly\n"
+                "learn. tanh, with slopes up to 1, and ReLU, whose slope is 1 wherever it is not\n"
+                "0, keep most of it. ReLU pays otherwise: a large step can push a unit to where\n"
+                "its sum is negative for every image. Its slope is 0 there; it never comes back.\n"
+                "A leaky unit on the negative side still learns.\n\n"
+                "Read on: Hochreiter, Bengio, Frasconi and Schmidhuber, Gradient flow in\n"
+                "recurrent nets (2001); Glorot and Bengio, Understanding the difficulty of\n"
+                "training deep feedforward neural networks (2010); Maas, Hannun and Ng, Rectifier\n"
+                "nonlinearities improve neural network acoustic models (2013).\n");
     return draw(d, norms);
 }
 

@@ -5,7 +5,9 @@
 #include <stdint.h>
 
 #define VEC_LANES 16
-#define TILE_IMAGES 6
+#define TILE 8
+#define SLOTS 10
+#define HAVE_COMPRESS 1
 #define GEMM_M 12
 #define GEMM_ROWS 2
 
@@ -40,6 +42,12 @@ static inline vec vec_bytes(const uint8_t *from)
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)from);
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
+}
+
+/* The lanes whose bits are set, side by side. */
+static inline vec vec_compress(uint32_t bits, vec v)
+{
+    return _mm512_maskz_compress_ps((__mmask16)bits, v);
 }
 
 static inline vec vec_div(vec x, vec y)
@@ -99,6 +107,6 @@ static inline void list_16(uint32_t *list, uint32_t bits, uint32_t i)
     _mm512_storeu_si512(list, _mm512_maskz_compress_epi32((__mmask16)bits, numbers));
 }
 
-#include "vector.h"
+#include "pixels.h"
 
 const nn_kernels nn_kernels_avx512 = VECTOR_KERNELS("avx512");

@@ -29,6 +29,11 @@ typedef struct {
     size_t ahead; /* so many samples more will come in the next batch */
 } nn_pixel_batch;
 
+/* Work space of the kernels that take bytes: x has rows of at least NN_X_STRIDE numbers, lists
+ * NN_LISTS_SIZE entries for batches of up to n samples. */
+#define NN_X_STRIDE(inputs) (nn_padded(inputs) + NN_LANES)
+#define NN_LISTS_SIZE(n, inputs) (((n) / 5 + 2) * ((inputs) + NN_LANES + 1))
+
 typedef struct {
     nn_real learning_rate, momentum, l2; /* mu, m, l2 */
 } nn_step;
@@ -50,10 +55,10 @@ typedef struct {
     void (*forward)(nn_real *a, size_t stride, const nn_real *x, size_t x_stride, const nn_real *w,
                     const nn_real *bias, size_t n, size_t inputs, size_t width, nn_real *scratch);
 
-    /* The same from bytes. x[n][x_stride] and rows[2 (inputs + NN_LANES)] are work space. */
+    /* The same from bytes. x[n][x_stride] and lists are work space, see NN_LISTS_SIZE. */
     void (*forward_pixels)(nn_real *a, size_t stride, nn_real *x, size_t x_stride,
                            const nn_pixel_batch *batch, const nn_real *w, const nn_real *bias,
-                           uint32_t *rows);
+                           uint32_t *lists);
 
     /* z = h(a) in place for `count` values; slope[] = h'(a) too, unless it is NULL */
     void (*activate)(nn_activation activation, nn_real *z, nn_real *slope, size_t count);
@@ -72,9 +77,9 @@ typedef struct {
     void (*gradient)(nn_real *gw, const nn_real *x, size_t x_stride, const nn_real *delta,
                      size_t stride, size_t n, size_t inputs);
 
-    /* The same from bytes; x and rows as above. */
+    /* The same from bytes; x and lists as above. */
     void (*gradient_pixels)(nn_real *gw, nn_real *x, size_t x_stride, const nn_pixel_batch *batch,
-                            const nn_real *delta, size_t stride, uint32_t *rows);
+                            const nn_real *delta, size_t stride, uint32_t *lists);
 
     /* gb[o] = sum over b of delta[b][o] */
     void (*gradient_bias)(nn_real *gb, const nn_real *delta, size_t stride, size_t n);
@@ -87,10 +92,10 @@ typedef struct {
                   const nn_real *delta, size_t stride, size_t n, size_t inputs, size_t width,
                   const nn_step *step, nn_real *scratch);
 
-    /* The same from bytes, for all units; x is as forward_pixels left it for this batch. */
+    /* The same from bytes, for all units; x and lists are as forward_pixels left them. */
     void (*learn_pixels)(nn_real *w, nn_real *v, nn_real *g, nn_real *x, size_t x_stride,
                          const nn_pixel_batch *batch, const nn_real *delta, size_t stride,
-                         const nn_step *step, uint32_t *rows);
+                         const nn_step *step, uint32_t *lists);
 } nn_kernels;
 
 extern const nn_kernels nn_kernels_ref;

@@ -5,7 +5,8 @@
 #include <stdint.h>
 
 #define VEC_LANES 4
-#define TILE_IMAGES 5
+#define TILE 4
+#define SLOTS 5
 #define GEMM_M 6
 #define GEMM_ROWS 1
 
@@ -106,6 +107,6 @@ static inline void list_16(uint32_t *list, uint32_t bits, uint32_t i)
     }
 }
 
-#include "vector.h"
+#include "pixels.h"
 
 const nn_kernels nn_kernels_neon = VECTOR_KERNELS("neon");

@@ -59,11 +59,11 @@ static void ref_forward(nn_real *a, size_t stride, const nn_real *x, size_t x_st
 
 static void ref_forward_pixels(nn_real *a, size_t stride, nn_real *x, size_t x_stride,
                                const nn_pixel_batch *batch, const nn_real *w, const nn_real *bias,
-                               uint32_t *rows)
+                               uint32_t *lists)
 {
     (void)x;
     (void)x_stride;
-    (void)rows;
+    (void)lists;
     memset(a, 0, batch->n * stride * sizeof *a);
     for (size_t b = 0; b < batch->n; b++) {
         const uint8_t *pixels = sample_pixels(batch, b);
@@ -105,11 +105,11 @@ static void ref_gradient(nn_real *gw, const nn_real *x, size_t x_stride, const n
 
 static void ref_gradient_pixels(nn_real *gw, nn_real *x, size_t x_stride,
                                 const nn_pixel_batch *batch, const nn_real *delta, size_t stride,
-                                uint32_t *rows)
+                                uint32_t *lists)
 {
     (void)x;
     (void)x_stride;
-    (void)rows;
+    (void)lists;
     memset(gw, 0, batch->inputs * stride * sizeof *gw);
     for (size_t b = 0; b < batch->n; b++) {
         const uint8_t *pixels = sample_pixels(batch, b);
@@ -151,9 +151,9 @@ static void ref_learn(nn_real *w, nn_real *v, nn_real *g, const nn_real *x, size
 
 static void ref_learn_pixels(nn_real *w, nn_real *v, nn_real *g, nn_real *x, size_t x_stride,
                              const nn_pixel_batch *batch, const nn_real *delta, size_t stride,
-                             const nn_step *step, uint32_t *rows)
+                             const nn_step *step, uint32_t *lists)
 {
-    ref_gradient_pixels(g, x, x_stride, batch, delta, stride, rows);
+    ref_gradient_pixels(g, x, x_stride, batch, delta, stride, lists);
     ref_step(w, v, g, batch->inputs * stride, step);
 }
 

@@ -44,7 +44,7 @@ class Texts(CliTest):
             path.write_text(text)
         self.assertEqual(text, path.read_text())
         for line in text.splitlines():
-            self.assertLess(len(line), 90, line)
+            self.assertLessEqual(len(line), 80, line)
             self.assertTrue(line.isascii(), line)
         return text
 

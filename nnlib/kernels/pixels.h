@@ -1,0 +1,389 @@
+/*
+ * The first layer on bytes, for vectors of any width (see vector.h).
+ *
+ * Only one pixel in five of a digit is inked, and much the same ones in many digits. A tile of
+ * SLOTS samples walks the pixels that are not zero in at least one of them: its rows, for they are
+ * rows of the weight matrix. Forward packs each tile once, its list of rows and the samples' values
+ * there, side by side; the gradient walks the same packs.
+ */
+#ifndef NN_KERNELS_PIXELS_H
+#define NN_KERNELS_PIXELS_H
+
+#include "vector.h"
+
+/* ---- bytes to numbers ---- */
+
+/* p / 255 correctly rounded, without a division: the quotient by the rounded reciprocal is put
+ * right by its own remainder (Markstein 1990). */
+static inline vec vec_over_255(vec p)
+{
+    const vec reciprocal = vec_set(1.0f / 255);
+    vec quotient = vec_mul(p, reciprocal);
+    vec remainder = vec_fma(quotient, vec_set(-255), p);
+    return vec_fma(remainder, reciprocal, quotient);
+}
+
+static void vector_load_pixels(float *x, size_t x_stride, const nn_pixel_batch *batch)
+{
+    for (size_t b = 0; b < batch->n; b++) {
+        const uint8_t *pixels = sample_pixels(batch, b);
+        float *to = x + b * x_stride;
+        size_t i = 0;
+        for (; i + VEC_LANES <= batch->inputs; i += VEC_LANES) {
+            vec_store(to + i, vec_over_255(vec_bytes(pixels + i)));
+        }
+        for (; i < batch->inputs; i++) {
+            to[i] = byte_value[pixels[i]];
+        }
+    }
+}
+
+/* ---- packing ---- */
+
+#define CHUNK 64 /* pixels whose use one machine word tells */
+
+/* A tile of samples, and where its pack is. */
+typedef struct {
+    const uint8_t *pixels[SLOTS];
+    size_t first, n; /* samples of the batch */
+    float *x;        /* [n][x_stride]: of each sample the values of the rows, in their order */
+    size_t x_stride; /* at least inputs + NN_LANES */
+    uint32_t *rows;  /* [n_rows] */
+    uint32_t *n_rows;
+} tile;
+
+/* Each tile has so many entries in the kernels' list of rows: their number, the rows, and what
+ * list_16 writes behind them. */
+static inline size_t list_size(size_t inputs)
+{
+    return 1 + inputs + NN_LANES;
+}
+
+static inline tile tile_at(const nn_pixel_batch *batch, size_t first, float *x, size_t x_stride,
+                           uint32_t *lists)
+{
+    uint32_t *list = lists + first / SLOTS * list_size(batch->inputs);
+    tile t = {.first = first,
+              .n = smaller(SLOTS, batch->n - first),
+              .x = x + first * x_stride,
+              .x_stride = x_stride,
+              .n_rows = list,
+              .rows = list + 1};
+    for (size_t k = 0; k < t.n; k++) {
+        t.pixels[k] = sample_pixels(batch, first + k);
+    }
+    return t;
+}
+
+/* A bit for each of the pixels i to i + n - 1: whether it is not zero in one of the samples. */
+static inline uint64_t used_pixels(const tile *t, size_t i, size_t n)
+{
+    if (n == CHUNK) {
+        return used_in_chunk(t->pixels, t->n, i);
+    }
+    uint64_t used = 0;
+    for (size_t k = 0; k < n; k++) {
+        unsigned any = 0;
+        for (size_t b = 0; b < t->n; b++) {
+            any |= t->pixels[b][i + k];
+        }
+        used |= (uint64_t)(any != 0) << k;
+    }
+    return used;
+}
+
+/* Appends i + k to the list for each bit k of `used` that is set among the lowest n. */
+static inline size_t list_bits(uint32_t *list, size_t listed, uint64_t used, size_t i, size_t n)
+{
+    for (size_t k = 0; k < n; k += 16) {
+        uint32_t bits = (uint32_t)(used >> k) & 0xffff;
+        list_16(list + listed, bits, (uint32_t)(i + k));
+        listed += (size_t)__builtin_popcount(bits);
+    }
+    return listed;
+}
+
+#ifdef HAVE_COMPRESS
+/* Packs the values of a chunk's rows while the chunk is at hand. */
+static inline void pack_chunk(const tile *t, size_t packed, uint64_t used, size_t i)
+{
+    for (size_t k = 0; k < CHUNK; k += VEC_LANES) {
+        uint32_t bits = (uint32_t)(used >> k) & ((1u << VEC_LANES) - 1);
+        if (bits != 0) {
+            for (size_t b = 0; b < t->n; b++) {
+                vec x = vec_over_255(vec_bytes(t->pixels[b] + i + k));
+                vec_store(t->x + b * t->x_stride + packed, vec_compress(bits, x));
+            }
+            packed += (size_t)__builtin_popcount(bits);
+        }
+    }
+}
+#endif
+
+/* Packs the values of the rows from number `from` on, one by one. */
+static inline void pack_rows_from(const tile *t, size_t from)
+{
+    for (size_t b = 0; b < t->n; b++) {
+        for (size_t r = from; r < *t->n_rows; r++) {
+            t->x[b * t->x_stride + r] = byte_value[t->pixels[b][t->rows[r]]];
+        }
+    }
+}
+
+/* Lists the tile's rows and packs their values; idle, if not NULL, gets the list of other pixels.
+ */
+static inline void pack_tile(const tile *t, size_t inputs, uint32_t *idle)
+{
+    size_t n_rows = 0, n_idle = 0, packed = 0;
+    for (size_t i = 0; i < inputs; i += CHUNK) {
+        size_t n = smaller(CHUNK, inputs - i);
+        uint64_t used = used_pixels(t, i, n);
+#ifdef HAVE_COMPRESS
+        if (n == CHUNK) {
+            pack_chunk(t, n_rows, used, i);
+        }
+#endif
+        n_rows = list_bits(t->rows, n_rows, used, i, n);
+#ifdef HAVE_COMPRESS
+        packed = n == CHUNK ? n_rows : packed;
+#endif
+        if (idle) {
+            uint64_t all = n == CHUNK ? UINT64_MAX : ((uint64_t)1 << n) - 1;
+            n_idle = list_bits(idle + 1, n_idle, all & ~used, i, n);
+        }
+    }
+    *t->n_rows = (uint32_t)n_rows;
+    if (idle) {
+        idle[0] = (uint32_t)n_idle;
+    }
+    pack_rows_from(t, packed);
+}
+
+/* ---- looking ahead ---- */
+
+/* Samples come in random order from a set larger than the caches, so the memory is asked for the
+ * next tile's while this one's are computed: a cache line now and then, because it can only look
+ * for a few at a time. */
+typedef struct {
+    const uint8_t *pixels[SLOTS];
+    size_t n_samples, sample, line, inputs;
+} prefetcher;
+
+#define LINE 64
+#define ROWS_A_LINE 2 /* of work between two lines */
+
+static inline prefetcher prefetch_from(const nn_pixel_batch *batch, size_t first)
+{
+    size_t end = batch->n + batch->ahead;
+    prefetcher p = {.inputs = batch->inputs};
+    p.n_samples = first < end ? smaller(SLOTS, end - first) : 0;
+    for (size_t k = 0; k < p.n_samples; k++) {
+        p.pixels[k] = sample_pixels(batch, first + k);
+    }
+    return p;
+}
+
+static inline void prefetch_line(prefetcher *p)
+{
+    if (p->sample < p->n_samples) {
+        __builtin_prefetch(p->pixels[p->sample] + p->line);
+        p->line += LINE;
+        if (p->line >= p->inputs + LINE - 1) { /* a sample may begin inside a line */
+            p->line = 0;
+            p->sample++;
+        }
+    }
+}
+
+/* ---- forward ---- */
+
+/* The samples of a tile for a loop over `slots` of them, a constant, so that it becomes straight
+ * code. Slots beyond the tile repeat its first sample; what comes of them is not used. */
+static inline void slot_values(const float *x[SLOTS], const tile *t, const size_t slots)
+{
+    for (size_t k = 0; k < slots; k++) {
+        x[k] = t->x + (k < t->n ? k : 0) * t->x_stride;
+    }
+}
+
+static inline void forward_tile(float *a, size_t stride, const tile *t, const float *w,
+                                const float *bias, prefetcher *next, const size_t slots)
+{
+    const float *x[SLOTS];
+    row sum[SLOTS];
+    const size_t n_rows = *t->n_rows;
+    slot_values(x, t, slots);
+    for (size_t k = 0; k < slots; k++) {
+        sum[k] = row_zero();
+    }
+    for (size_t r = 0; r < n_rows; r++) {
+        row weights = row_load(w + t->rows[r] * stride);
+        for (size_t k = 0; k < slots; k++) {
+            sum[k] = row_fma(x[k][r], weights, sum[k]);
+        }
+        if (r % ROWS_A_LINE == 0) {
+            prefetch_line(next);
+        }
+    }
+    for (size_t k = 0; k < slots; k++) {
+        if (k < t->n) {
+            row_store(a + (t->first + k) * stride, row_add(sum[k], row_load(bias)));
+        }
+    }
+}
+
+static void vector_forward_pixels(float *a, size_t stride, float *x, size_t x_stride,
+                                  const nn_pixel_batch *batch, const float *w, const float *bias,
+                                  uint32_t *lists)
+{
+    for (size_t first = 0; first < batch->n; first += SLOTS) {
+        const tile t = tile_at(batch, first, x, x_stride, lists);
+        prefetcher next = prefetch_from(batch, smaller(first + SLOTS, batch->n));
+        pack_tile(&t, batch->inputs, batch->n <= SLOTS ? lists + list_size(batch->inputs) : NULL);
+        for (size_t o = 0; o < stride; o += NN_LANES) {
+            if (t.n == 1) {
+                forward_tile(a + o, stride, &t, w + o, bias + o, &next, 1);
+            } else if (t.n == 2) {
+                forward_tile(a + o, stride, &t, w + o, bias + o, &next, 2);
+            } else if (t.n <= 5) {
+                forward_tile(a + o, stride, &t, w + o, bias + o, &next, 5);
+            } else {
+                forward_tile(a + o, stride, &t, w + o, bias + o, &next, SLOTS);
+            }
+        }
+    }
+}
+
+/* ---- gradient and step ---- */
+
+/* A tile's deltas for NN_LANES units; slots beyond the tile get 0, which adds nothing. */
+static inline void slot_deltas(row d[SLOTS], const float *delta, size_t stride, const tile *t,
+                               const size_t slots)
+{
+    for (size_t k = 0; k < slots; k++) {
+        d[k] = k < t->n ? row_load(delta + (t->first + k) * stride) : row_zero();
+    }
+}
+
+/* g + sum over the tile's samples of x delta, for the r-th row */
+static inline row add_products(row g, const float *const x[SLOTS], const row d[SLOTS], size_t r,
+                               const size_t slots)
+{
+    for (size_t k = 0; k < slots; k++) {
+        g = row_fma(x[k][r], d[k], g);
+    }
+    return g;
+}
+
+static inline void gradient_tile(float *gw, size_t stride, const tile *t, const float *delta,
+                                 const size_t slots)
+{
+    const float *x[SLOTS];
+    row d[SLOTS];
+    const size_t n_rows = *t->n_rows;
+    slot_values(x, t, slots);
+    slot_deltas(d, delta, stride, t, slots);
+    for (size_t r = 0; r < n_rows; r++) {
+        float *g = gw + t->rows[r] * stride;
+        row_store(g, add_products(row_load(g), x, d, r, slots));
+    }
+}
+
+/* From the packs that forward_pixels left. */
+static void gradient_packed(float *gw, float *x, size_t x_stride, const nn_pixel_batch *batch,
+                            const float *delta, size_t stride, uint32_t *lists)
+{
+    memset(gw, 0, batch->inputs * stride * sizeof *gw);
+    for (size_t first = 0; first < batch->n; first += SLOTS) {
+        const tile t = tile_at(batch, first, x, x_stride, lists);
+        for (size_t o = 0; o < stride; o += NN_LANES) {
+            if (t.n <= 2) {
+                gradient_tile(gw + o, stride, &t, delta + o, 2);
+            } else if (t.n <= 5) {
+                gradient_tile(gw + o, stride, &t, delta + o, 5);
+            } else {
+                gradient_tile(gw + o, stride, &t, delta + o, SLOTS);
+            }
+        }
+    }
+}
+
+static void vector_gradient_pixels(float *gw, float *x, size_t x_stride,
+                                   const nn_pixel_batch *batch, const float *delta, size_t stride,
+                                   uint32_t *lists)
+{
+    for (size_t first = 0; first < batch->n; first += SLOTS) {
+        const tile t = tile_at(batch, first, x, x_stride, lists);
+        pack_tile(&t, batch->inputs, NULL);
+    }
+    gradient_packed(gw, x, x_stride, batch, delta, stride, lists);
+}
+
+/* Gradient and step of a batch of one tile: the gradients never go to memory. */
+static inline void learn_tile(float *w, float *v, const tile *t, const float *delta, size_t stride,
+                              const step_vecs *s, const size_t slots)
+{
+    const float *x[SLOTS];
+    row d[SLOTS];
+    const size_t n_rows = *t->n_rows;
+    slot_values(x, t, slots);
+    slot_deltas(d, delta, stride, t, slots);
+    for (size_t r = 0; r < n_rows; r++) {
+        size_t place = t->rows[r] * stride;
+        step_row(w + place, v + place, add_products(row_zero(), x, d, r, slots), s);
+    }
+}
+
+/* The step of rows without a gradient. One without a velocity either stays as it is, unless l2
+ * pulls at its weights. */
+static inline void step_idle_rows(float *w, float *v, size_t stride, const step_vecs *s,
+                                  bool decays, const uint32_t *idle)
+{
+    for (size_t r = 1; r <= idle[0]; r++) {
+        size_t place = idle[r] * stride;
+        row velocity = row_load(v + place);
+        bool asleep = !decays;
+        EACH_VEC(k) asleep = asleep && vec_is_zero(velocity.v[k]);
+        if (!asleep) {
+            step_row(w + place, v + place, row_zero(), s);
+        }
+    }
+}
+
+static void vector_learn_pixels(float *w, float *v, float *g, float *x, size_t x_stride,
+                                const nn_pixel_batch *batch, const float *delta, size_t stride,
+                                const nn_step *step, uint32_t *lists)
+{
+    if (batch->n > SLOTS) {
+        gradient_packed(g, x, x_stride, batch, delta, stride, lists);
+        vector_step(w, v, g, batch->inputs * stride, step);
+        return;
+    }
+    const step_vecs s = step_vecs_of(step);
+    const tile t = tile_at(batch, 0, x, x_stride, lists);
+    for (size_t o = 0; o < stride; o += NN_LANES) {
+        if (t.n == 1) {
+            learn_tile(w + o, v + o, &t, delta + o, stride, &s, 1);
+        } else if (t.n == 2) {
+            learn_tile(w + o, v + o, &t, delta + o, stride, &s, 2);
+        } else if (t.n <= 5) {
+            learn_tile(w + o, v + o, &t, delta + o, stride, &s, 5);
+        } else {
+            learn_tile(w + o, v + o, &t, delta + o, stride, &s, SLOTS);
+        }
+        step_idle_rows(w + o, v + o, stride, &s, step->l2 != 0, lists + list_size(batch->inputs));
+    }
+}
+
+/* The table of these kernels; what is not here is taken as the compiler makes it of portable.h. */
+#define VECTOR_KERNELS(NAME)                                                                       \
+    {                                                                                              \
+        .name = NAME, .load_pixels = vector_load_pixels, .prefers_numbers = is_wide,               \
+        .scratch_size = vector_scratch_size, .forward = vector_forward,                            \
+        .forward_pixels = vector_forward_pixels, .activate = portable_activate,                    \
+        .softmax = vector_softmax, .backward = vector_backward, .gradient = vector_gradient,       \
+        .gradient_pixels = vector_gradient_pixels, .gradient_bias = portable_gradient_bias,        \
+        .step = vector_step, .learn = vector_learn, .learn_pixels = vector_learn_pixels,           \
+    }
+
+#endif
