@@ -31,7 +31,8 @@ enum {
     HEAD = 40,   /* the page's title */
     TEXT = 2,    /* scale of the font */
     TITLE = 3,   /* of the page's title */
-    PAD = 16,    /* inside a card */
+    PAD = 16,    /* inside a card, */
+    PADS = 32,   /* on both sides */
     LINE = 24,   /* from one line of text to the next */
     LEFT = 92,   /* from the card's edge to the frame: room for numbers */
     BOTTOM = 60, /* likewise below: numbers and a label */
@@ -161,12 +162,12 @@ static void each_linear_tick(plot *p, const plot_axis *axis, double wanted, tick
 static void each_logarithmic_tick(plot *p, const plot_axis *axis, tick_drawer draw)
 {
     static const double between[] = {1, 2, 5};
-    double first = floor(log10(axis->low)), last = ceil(log10(axis->high));
+    long first = (long)floor(log10(axis->low)), last = (long)ceil(log10(axis->high));
     size_t n = last - first > 3 ? 1 : 3;
-    double stride = last - first > 8 ? 2 : 1;
-    for (double power = first; power <= last; power += stride) {
+    long stride = last - first > 8 ? 2 : 1;
+    for (long power = first; power <= last; power += stride) {
         for (size_t k = 0; k < n; k++) {
-            double value = between[k] * pow(10, power);
+            double value = between[k] * pow(10, (double)power);
             if (value >= axis->low * 0.999 && value <= axis->high * 1.001) {
                 draw(p, value);
             }
@@ -380,7 +381,7 @@ static size_t lay_legend(canvas *page, const plot_panel *panel, size_t left, siz
 
 static size_t head_height(const plot_panel *panel, size_t width)
 {
-    return PAD + LINE + 6 + lay_legend(NULL, panel, 0, 0, width - 2 * PAD) * LINE +
+    return PAD + LINE + 6 + lay_legend(NULL, panel, 0, 0, width - PADS) * LINE +
            (panel->y.label ? LINE : 0) + 10;
 }
 
@@ -390,7 +391,7 @@ static void draw_panel(plot *p, size_t head, size_t frame_width, size_t frame_he
     canvas_fill(p->page, p->left, p->top, p->width, p->height, edge_colour);
     canvas_fill(p->page, p->left + 1, p->top + 1, p->width - 2, p->height - 2, card_colour);
     canvas_text(p->page, p->left + PAD, p->top + PAD, TEXT, ink_colour, panel->title);
-    lay_legend(p->page, panel, p->left + PAD, p->top + PAD + LINE + 6, p->width - 2 * PAD);
+    lay_legend(p->page, panel, p->left + PAD, p->top + PAD + LINE + 6, p->width - PADS);
     p->frame = (frame){(double)(p->left + LEFT), (double)(p->top + head), (double)frame_width,
                        (double)frame_height};
     p->x = panel->x;
@@ -410,7 +411,7 @@ nn_status plot_write(const char *path, const char *title, const plot_panel *pane
 {
     const size_t n_frames = sizeof frames / sizeof frames[0];
     size_t kind = (columns < n_frames ? columns : n_frames) - 1, head = 0;
-    size_t width = LEFT + frames[kind].width + 2 * PAD;
+    size_t width = LEFT + frames[kind].width + PADS;
     for (size_t k = 0; k < n; k++) {
         size_t one = head_height(&panels[k], width);
         head = one > head ? one : head;

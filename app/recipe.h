@@ -29,9 +29,9 @@ typedef struct {
 #define RECIPE_DEFAULTS                                                                            \
     {                                                                                              \
         .hidden = {1, {15}}, .activation = NN_SIGMOID, .output = NN_SOFTMAX,                       \
-        .loss = RECIPE_LOSS_AUTO, .initialiser = NN_GLOROT, .dropout = 0.01, .input_dropout = 0, .mask = NN_MASK_SAMPLE, .epochs = 30, .batch = 32,                     \
-        .learning_rate = 0.3, .momentum = 0.9, .decay = 0.15, .l2 = 1e-4,                          \
-        .validation = OPTION_AUTOMATIC, .patience = 0, .seed = 1                                   \
+        .loss = RECIPE_LOSS_AUTO, .initialiser = NN_GLOROT, .dropout = 0.01, .input_dropout = 0,   \
+        .mask = NN_MASK_SAMPLE, .epochs = 30, .batch = 32, .learning_rate = 0.3, .momentum = 0.9,  \
+        .decay = 0.15, .l2 = 1e-4, .validation = OPTION_AUTOMATIC, .patience = 0, .seed = 1        \
     }
 
 /* Names of the choices, for option tables. */

@@ -4,7 +4,7 @@
 #include "names.h"
 
 static const char *const activation_names[NN_N_ACTIVATIONS] = {
-#define ROW(constant, name, function) [constant] = name,
+#define ROW(constant, name, function) [constant] = (name),
     NN_UNIT_ACTIVATIONS(ROW)
 #undef ROW
         [NN_SOFTMAX] = "softmax",

@@ -190,7 +190,7 @@ double nn_graph_slope(const nn_graph *graph, nn_node z, size_t k)
         ops[n->op].slopes(slope, graph->nodes[n->operand[0]].value,
                           graph->nodes[n->operand[1]].value, n->value);
     }
-    return slope[k];
+    return k == 0 ? slope[0] : slope[1];
 }
 
 /* ---- forward and backward ---- */

@@ -289,7 +289,7 @@ static nn_status read_parts(model_file *file, nn_reader *reader)
 static nn_status read_data(model_file *file, nn_reader *reader)
 {
     char more;
-    size_t got;
+    size_t got = 0;
     file->data = nn_alloc((size_t)file->data_size);
     if (!file->data) {
         return out_of_memory(file);
@@ -537,8 +537,8 @@ static nn_status decode_params(nn_net *net, const model_file *file)
 {
     for (size_t t = 0; t < 2 * file->config.n_layers; t++) {
         const tensor described = describe_tensor(&file->config, t);
-        size_t begin;
-        (void)find_tensor(file, &described, &begin);
+        size_t begin = 0;
+        (void)find_tensor(file, &described, &begin); /* check_tensors has found it */
         for (size_t k = 0; k < described.count; k++) {
             float value = get_float(file->data + begin + 4 * k);
             if (!isfinite(value)) {

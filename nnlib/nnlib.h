@@ -61,12 +61,21 @@ typedef enum {
 const char *nn_error_text(void);
 
 /* Records a failure's text (printf format, cut at 1023 bytes; control characters are replaced by
- * '?', so that a file's name cannot play tricks on a terminal) and returns code. */
-nn_status nn_fail(nn_status code, const char *format, ...)
+ * '?', so that a file's name cannot play tricks on a terminal). */
+void nn_set_error(const char *format, ...)
 #if defined(__GNUC__)
-    __attribute__((format(printf, 2, 3)))
+    __attribute__((format(printf, 1, 2)))
 #endif
     ;
+
+/* nn_fail(code, format, ...) records the text and is code: "return nn_fail(NN_ERR_IO, ...);" A
+ * macro, so that compilers and analysers see that a failure never returns NN_OK. */
+#define nn_fail(code, ...) (nn_set_error(__VA_ARGS__), nn_failure(code))
+
+static inline nn_status nn_failure(nn_status code)
+{
+    return code;
+}
 
 /* ---- memory: the one door ----------------------------------------------------------------- */
 

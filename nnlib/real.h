@@ -17,7 +17,7 @@
 
 /* Units of a layer are padded to a multiple of this, on every machine, so that a row of weights
  * fills whole vectors. The padding of weights and deltas stays 0. */
-#define NN_LANES 16
+#define NN_LANES ((size_t)16)
 
 static inline size_t nn_padded(size_t units)
 {

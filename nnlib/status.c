@@ -49,7 +49,7 @@ static void replace_controls(char *text)
     }
 }
 
-nn_status nn_fail(nn_status code, const char *format, ...)
+void nn_set_error(const char *format, ...)
 {
     /* Not straight into error_text, which may be among the arguments. */
     char full[FULL_SIZE] = "";
@@ -59,5 +59,4 @@ nn_status nn_fail(nn_status code, const char *format, ...)
     va_end(arguments);
     copy_shortened(error_text, full);
     replace_controls(error_text);
-    return code;
 }

@@ -35,6 +35,29 @@ static double sigmoid(double a)
 
 /* ---- values -------------------------------------------------------------------------------- */
 
+/* Python: the polynomials of real.h in exact fractions, each operation rounded to a float. */
+Test(act, exp_and_tanh_give_the_same_bits_everywhere)
+{
+    static const struct {
+        float x, exp, tanh;
+    } table[] = {
+        {0x1p-20f, 0x1.00001p+0f, 0x1p-20f},
+        {-0x1p-3f, 0x1.c3d6a2p-1f, -0x1.fd5992p-4f},
+        {0x1.4ccccep-2f, 0x1.624fd6p+0f, 0x1.418eb4p-2f},
+        {-0x1.99999ap-1f, 0x1.cc1ce4p-2f, -0x1.53fcap-1f},
+        {0x1.8p+0f, 0x1.1ed3fep+2f, 0x1.cf6f98p-1f},
+        {-0x1.2p+3f, 0x1.02cf22p-13f, -0x1.fffffep-1f},
+        {0x1.91eb86p+1f, 0x1.71a974p+4f, 0x1.fe15d2p-1f},
+        {-0x1.8d70a4p+4f, 0x1.1eb618p-36f, -1.0f},
+        {0x1.4d3334p+5f, 0x1.102608p+60f, 1.0f},
+        {-0x1.5cp+6f, 0x1.666d0ep-126f, -1.0f},
+    };
+    for (size_t t = 0; t < sizeof table / sizeof *table; t++) {
+        cr_assert_eq(nn_exp(table[t].x), table[t].exp, "exp %a", (double)table[t].x);
+        cr_assert_eq(nn_tanh(table[t].x), table[t].tanh, "tanh %a", (double)table[t].x);
+    }
+}
+
 Test(act, exp_is_right_to_about_one_unit_in_the_last_place)
 {
     double worst = 0;

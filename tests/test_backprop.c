@@ -7,6 +7,8 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 
+TestSuite(backprop, .init = fixtures_begin, .fini = fixtures_end);
+
 /* ---- what the tests share ------------------------------------------------------------------ */
 
 static nn_net *new_net(const nn_config *config, uint64_t seed)
@@ -610,6 +612,27 @@ Test(backprop, correct_counts_largest_outputs_and_the_first_of_equals)
         (void)nn_batch_loss(net, state, &batch, &correct);
         cr_assert_eq(correct, table[t].correct, "case %zu", t);
     }
+    nn_state_free(state);
+    nn_net_free(net);
+}
+
+Test(backprop, correct_takes_the_first_of_equal_targets)
+{
+    const nn_layer layer = {3, NN_IDENTITY, 0};
+    const nn_config config = {3, 1, &layer, NN_SQUARED_ERROR, NN_ZERO, 0};
+    const float values[] = {1, 0, 0, /**/ 0, 1, 0, /**/ 0, 0, 1, /**/ 0, 0, 1};
+    const float targets[] = {1, 1, 0, /**/ 1, 1, 0, /**/ 0, 1, 1, /**/ -2, -3, -1};
+    const nn_data data = {.n = 4, .inputs = 3, .outputs = 3, .values = values, .targets = targets};
+    const nn_batch batch = {&data, NULL, 4};
+    nn_net *net = new_net(&config, 0);
+    nn_state *state = new_state(net, 4);
+    size_t correct = 99;
+    for (size_t k = 0; k < 3; k++) {
+        *nn_net_weight(net, 0, k, k) = 1;
+    }
+    nn_forward(net, state, &batch);
+    (void)nn_batch_loss(net, state, &batch, &correct);
+    cr_assert_eq(correct, 2); /* the first and the last */
     nn_state_free(state);
     nn_net_free(net);
 }

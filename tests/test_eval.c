@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-TestSuite(eval, .fini = fault_clear);
+TestSuite(eval, .init = fixtures_begin, .fini = fixtures_end);
 
 /* A softmax layer whose weights are the identity: the largest input is the prediction. */
 static nn_net *identity_net(size_t classes)

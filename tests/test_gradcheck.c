@@ -1,7 +1,7 @@
 /* Promise: in double precision back-propagation agrees with numerical differentiation to 1e-7, for
  * every activation, loss, depth and initialiser, with dropout masks frozen; and the comparison
  * notices when it does not. This program is linked with the library's double build. */
-#include "nnlib.h"
+#include "fixtures.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -9,6 +9,8 @@
 
 #define STEP 1e-5 /* h: the error of the difference is about h^2 and 1e-16 / h */
 #define TOLERANCE 1e-7
+
+TestSuite(gradcheck, .init = fixtures_begin, .fini = fixtures_end);
 
 enum {
     INPUTS = 4,

@@ -758,6 +758,15 @@ Test(idx, saves_arrays_of_many_pieces)
     assert_saves(&idx, fixture_join(BYTES("\0\0\x0b\1\0\3\x0d\x40"), turned));
 }
 
+Test(idx, saves_the_last_byte_whatever_the_size)
+{
+    for (size_t n = 65535; n <= 65537; n++) {
+        const blob elements = noise(n);
+        const nn_idx idx = array(NN_IDX_U8, 1, n, elements.data);
+        assert_saves(&idx, vector(elements));
+    }
+}
+
 Test(idx, saves_dimensions_of_four_bytes)
 {
     const blob elements = fixture_repeat(7, 0x01020304);

@@ -1,6 +1,6 @@
 /* Promise: the losses are those of the formulas, whatever the outputs: by hand where a hand can do
  * it, else from the formula in double precision. */
-#include "nnlib.h"
+#include "fixtures.h"
 
 #include <criterion/criterion.h>
 #include <float.h>
@@ -40,6 +40,8 @@ static double of_targets(nn_loss loss, nn_activation activation, const float *lo
         .n = 1, .inputs = units, .outputs = units, .values = logits, .targets = targets};
     return loss_of(loss, activation, 1, &data);
 }
+
+TestSuite(loss, .init = fixtures_begin, .fini = fixtures_end);
 
 #define ASSERT_NEAR(found, expected, tolerance)                                                    \
     cr_assert_leq(fabs((found) - (expected)), tolerance, "found %.17g, expected %.17g", found,     \
@@ -94,6 +96,28 @@ Test(loss, cross_entropy_takes_targets_that_are_shares)
     const float targets[] = {0.5f, 0, 0.5f};
     const double found = of_targets(NN_CROSS_ENTROPY, NN_SOFTMAX, logits, targets, 3);
     ASSERT_NEAR(found, 1.0397207708399179, 1e-7);
+}
+
+/* 0 ln z is 0, even where z is. */
+Test(loss, class_that_cannot_be_costs_nothing_unless_it_is_the_true_one)
+{
+    const nn_layer layer = {2, NN_SOFTMAX, 0};
+    const nn_config config = {1, 1, &layer, NN_CROSS_ENTROPY, NN_ZERO, 0};
+    const float x = 1;
+    nn_net *net = NULL;
+    nn_state *state = NULL;
+    cr_assert_eq(nn_net_new(&net, &config, 0), NN_OK);
+    cr_assert_eq(nn_state_new(&state, net, 1, false), NN_OK);
+    *nn_net_bias(net, 0, 1) = -INFINITY;
+    for (uint8_t label = 0; label < 2; label++) {
+        const nn_data data = {.n = 1, .inputs = 1, .outputs = 2, .values = &x, .labels = &label};
+        const nn_batch batch = {&data, NULL, 1};
+        nn_forward(net, state, &batch);
+        const double loss = nn_batch_loss(net, state, &batch, NULL);
+        cr_assert_eq(loss, label == 0 ? 0.0 : HUGE_VAL, "class %u: %g", label, loss);
+    }
+    nn_state_free(state);
+    nn_net_free(net);
 }
 
 Test(loss, label_means_the_target_vector_with_1_in_its_place)

@@ -715,7 +715,7 @@ Test(model, no_layers_and_sixty_five_layers_are_refused)
         layers = fixture_text("%s,%s", layers, layer);
     }
     const char *header = header_of(tiny_file());
-    const char *from = strstr(header, "\\\"layers\\\":[") + 13;
+    const char *from = strstr(header, "\\\"layers\\\":[") + strlen("\\\"layers\\\":[");
     const char *old = fixture_text("%.*s", (int)(strchr(from, ']') - from), from);
     assert_refused(with(old, ""), NO_NETWORK);
     assert_refused(with(old, layers), NO_NETWORK);

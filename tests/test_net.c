@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+TestSuite(net, .init = fixtures_begin, .fini = fixtures_end);
+
 static nn_net *new_net(const nn_config *config, uint64_t seed)
 {
     nn_net *net = NULL;

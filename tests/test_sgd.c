@@ -7,6 +7,8 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 
+TestSuite(sgd, .init = fixtures_begin, .fini = fixtures_end);
+
 /* One linear unit with squared error: z = w x + b, dC/dw = (z - y) x, dC/db = z - y. */
 typedef struct {
     nn_net *net;

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-TestSuite(train, .fini = fault_clear);
+TestSuite(train, .init = fixtures_begin, .fini = fixtures_end);
 
 /* ---- what the tests share ------------------------------------------------------------------ */
 
@@ -293,6 +293,35 @@ Test(train, masks_per_sample_and_per_epoch_train_differently)
     cr_assert_not(same_params(a, b));
     nn_net_free(a);
     nn_net_free(b);
+}
+
+/* Units left out for a whole epoch do not learn in it; drawn per sample, all learn. */
+Test(train, mask_per_epoch_leaves_out_the_same_units_all_the_time)
+{
+    static points p;
+    const nn_layer layers[] = {{40, NN_TANH, 0.5}, {3, NN_SOFTMAX, 0}};
+    const nn_config config = {2, 2, layers, NN_CROSS_ENTROPY, NN_GLOROT, 0};
+    make_points(&p, 1);
+    for (size_t mask = 0; mask < 2; mask++) {
+        nn_net *net = new_net(&config, 1);
+        nn_net *before = copy_of(net);
+        nn_train_options options = options_for(NULL);
+        size_t asleep = 0;
+        options.mask = (nn_mask)mask;
+        train(net, &p.data, &options);
+        for (size_t j = 0; j < 40; j++) {
+            asleep += *nn_net_weight(net, 0, j, 0) == *nn_net_weight(before, 0, j, 0) &&
+                      *nn_net_bias(net, 0, j) == 0 &&
+                      *nn_net_weight(net, 1, 0, j) == *nn_net_weight(before, 1, 0, j);
+        }
+        if ((nn_mask)mask == NN_MASK_EPOCH) {
+            cr_assert(asleep > 8 && asleep < 32, "%zu", asleep);
+        } else {
+            cr_assert_eq(asleep, 0);
+        }
+        nn_net_free(before);
+        nn_net_free(net);
+    }
 }
 
 /* Callbacks watch; they change nothing. */
@@ -650,6 +679,24 @@ Test(train, best_epoch_is_taken_when_the_end_comes_before_patience_runs_out)
     end_early(&r);
 }
 
+/* There is nothing to learn: all epochs are as good, so the first is the best. */
+Test(train, first_of_equal_epochs_is_the_best)
+{
+    static record r;
+    const float zero = 0;
+    const nn_data done = {.n = 1, .inputs = 1, .outputs = 1, .values = &line_x, .targets = &zero};
+    nn_net *net = new_net(&line, 0);
+    nn_train_options options = options_for(&r);
+    nn_train_result result;
+    options.epochs = 100;
+    options.patience = 4;
+    cr_assert_eq(nn_train(net, &done, &done, &options, &result), NN_OK);
+    cr_assert_eq(result.epochs, 5);
+    cr_assert_eq(result.best_epoch, 1);
+    cr_assert(result.stopped_early);
+    nn_net_free(net);
+}
+
 Test(train, last_epoch_is_taken_without_patience)
 {
     static record r;
@@ -706,6 +753,24 @@ Test(train, stop_after_an_epoch_keeps_its_parameters)
     cr_assert(same_params(net, r.after[1]));
     forget(&r);
     nn_net_free(net);
+}
+
+Test(train, stop_with_patience_keeps_the_parameters_of_that_moment_too)
+{
+    static record r;
+    nn_train_options options = options_for(&r);
+    nn_train_result result;
+    r.net = new_net(&line, 0);
+    r.keep = true;
+    r.stop_epoch = 9; /* the 7th was the best */
+    options.epochs = 100;
+    options.patience = 20;
+    options.learning_rate = 0.05;
+    cr_assert_eq(nn_train(r.net, &line_data, &line_validation, &options, &result), NN_ERR_STOPPED);
+    cr_assert_eq(result.epochs, 9);
+    cr_assert_eq(result.best_epoch, 9);
+    cr_assert(same_params(r.net, r.after[8]));
+    end_early(&r);
 }
 
 /* ---- divergence ---------------------------------------------------------------------------- */

@@ -42,9 +42,11 @@ static nn_status unit(double *z, double *slope, nn_activation activation, double
 {
     double loss;
     nn_status status = through_layer(z, slope, &loss, activation, NN_SQUARED_ERROR, &a, &zero, 1);
+    if (status != NN_OK) {
+        return status;
+    }
     nn_real y = (nn_real)*z - 1;
-    return status == NN_OK ? through_layer(z, slope, &loss, activation, NN_SQUARED_ERROR, &a, &y, 1)
-                           : status;
+    return through_layer(z, slope, &loss, activation, NN_SQUARED_ERROR, &a, &y, 1);
 }
 
 /* ---- units -------------------------------------------------------------------------------- */
@@ -194,7 +196,7 @@ static int draw(demo *d)
     }
     for (size_t f = 0; f < N_SHOWN; f++) {
         for (size_t k = 0; k < N_CURVE; k++) {
-            x[k] = ((double)k - N_CURVE / 2) / 20.0;
+            x[k] = (double)k / 20 - 4;
             nn_status status = unit(&y[0][f][k], &y[1][f][k], shown[f], x[k]);
             if (status != NN_OK) {
                 return fail(status, ROLE_OUTPUT);

@@ -7,7 +7,8 @@
 
 enum {
     N = 2, /* inputs, hidden units, outputs */
-    N_WEIGHTS = 2 * N * N
+    N_LAYER_WEIGHTS = N * N,
+    N_WEIGHTS = 2 * N_LAYER_WEIGHTS
 };
 
 #define LEARNING_RATE 0.3
@@ -46,7 +47,7 @@ static void layer(double z[N], const double *w, const double input[N])
 static double error_of(const double *w, double a[N], double y[N])
 {
     layer(a, w, x);
-    layer(y, w + N * N, a);
+    layer(y, w + N_LAYER_WEIGHTS, a);
     return ((t[0] - y[0]) * (t[0] - y[0]) + (t[1] - y[1]) * (t[1] - y[1])) / 2;
 }
 
@@ -102,7 +103,7 @@ static nn_status by_graph(double slopes[N_WEIGHTS], size_t *n_nodes)
     }
     nn_node input[N] = {nn_graph_leaf(g, x[0]), nn_graph_leaf(g, x[1])}, a[N], y[N], w[N_WEIGHTS];
     graph_layer(g, a, w, start, input);
-    graph_layer(g, y, w + N * N, start + N * N, a);
+    graph_layer(g, y, w + N_LAYER_WEIGHTS, start + N_LAYER_WEIGHTS, a);
     nn_node error = graph_error(g, y);
     nn_graph_backward(g, error);
     for (size_t k = 0; k < N_WEIGHTS; k++) {

@@ -179,7 +179,10 @@ static int show(demo *d, const nn_data *data)
 {
     descents *all = nn_alloc(sizeof *all);
     cJSON *list = json_array(&d->document, d->document.root, "methods");
-    nn_status status = all ? NN_OK : nn_fail(NN_ERR_MEMORY, "out of memory");
+    nn_status status = NN_OK;
+    if (!all) {
+        return fail_memory();
+    }
     say_head(d);
     for (size_t m = 0; m < N_METHODS && status == NN_OK; m++) {
         status = descend(all, m, data, d->seed);

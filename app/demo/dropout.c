@@ -5,8 +5,8 @@
 
 enum {
     N_TRAIN = 1000,
-    N_TEST = 2000,
-    EPOCHS = 30,
+    N_TEST = 1000,
+    EPOCHS = 25,
     BLOCK = 100
 };
 
@@ -19,7 +19,7 @@ static const struct {
     {0.1, NN_MASK_EPOCH, "epoch"}, {0.5, NN_MASK_EPOCH, "epoch"},
 };
 
-static const size_t sizes[] = {15, 200};
+static const size_t sizes[] = {15, 100};
 
 enum {
     N_KINDS = sizeof kinds / sizeof kinds[0],
@@ -109,7 +109,7 @@ static int run(demo *d)
                  "Drawn once an epoch, as in the notes, the units left out learn nothing for a\n"
                  "whole epoch while the rest drift away from them; drawn for each sample, as in\n"
                  "the literature, all keep learning together.\n"
-                 "With %d test images a difference of less than a point or two is chance.\n\n"
+                 "With %d test images a difference of less than two points or so is chance.\n\n"
                  "Read on: Hinton, Srivastava, Krizhevsky, Sutskever and Salakhutdinov, Improving\n"
                  "neural networks by preventing co-adaptation of feature detectors (2012);\n"
                  "Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, Dropout: a simple\n"

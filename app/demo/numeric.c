@@ -10,7 +10,10 @@
 enum {
     N_IMAGES = 10,
     REPEATS = 200, /* of back-propagation, to time it */
-    N_SHOWN = 6
+    N_SHOWN = 6,
+    WEIGHTS_1 = 784 * 15,
+    LAYER_1 = 785 * 15,   /* parameters below the second layer's */
+    MIDDLE = 14 * 28 + 14 /* the pixel there */
 };
 
 /* A power of two, so that w + h and w - h are as far apart as they claim. Much smaller, and the
@@ -72,12 +75,12 @@ static void say_some(const demo *d, const learner *l, const double *differences)
         const char *name;
         size_t place;
     } shown[N_SHOWN] = {
-        {"fc1.weight[0], middle pixel", 14 * 28 + 14},
-        {"fc1.weight[14], middle pixel", 14 * 784 + 14 * 28 + 14},
-        {"fc1.bias[0]", 784 * 15},
-        {"fc2.weight[0][0]", 785 * 15},
-        {"fc2.weight[9][14]", 785 * 15 + 149},
-        {"fc2.bias[9]", 785 * 15 + 159},
+        {"fc1.weight[0], middle pixel", MIDDLE},
+        {"fc1.weight[14], middle pixel", (size_t)14 * 784 + MIDDLE},
+        {"fc1.bias[0]", WEIGHTS_1},
+        {"fc2.weight[0][0]", LAYER_1},
+        {"fc2.weight[9][14]", LAYER_1 + 149},
+        {"fc2.bias[9]", LAYER_1 + 159},
     };
     demo_say(d, "  parameter                      back-propagation   difference\n");
     for (size_t k = 0; k < N_SHOWN; k++) {

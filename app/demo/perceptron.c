@@ -44,11 +44,20 @@ static nn_data samples(size_t which)
                      .labels = cases[which].labels};
 }
 
+static bool are_same(const double *a, const double *b)
+{
+    bool same = true;
+    for (size_t i = 0; i <= N_INPUTS; i++) {
+        same = same && a[i] == b[i];
+    }
+    return same;
+}
+
 /* What the rule does next depends on the weights alone: when they come back, so does all else. */
 static size_t find_cycle(const history *h)
 {
     for (size_t k = 0; k < h->passes; k++) {
-        if (memcmp(h->w[k], h->w[h->passes], sizeof h->w[k]) == 0) {
+        if (are_same(h->w[k], h->w[h->passes])) {
             return k;
         }
     }

@@ -9,6 +9,7 @@ enum {
     N_IMAGES = 1000,
     BATCH = 200,
     UNITS = 30,
+    TWO_LAYERS = 2 * UNITS,
     MIN_DEPTH = 2,
     MAX_DEPTH = 10
 };
@@ -128,7 +129,7 @@ static size_t count_dead(learner *l, const nn_data *data)
 {
     size_t dead = 0;
     nn_forward(l->net, l->state, &(nn_batch){.data = data, .n = data->n});
-    for (size_t k = 0; k < 2 * UNITS; k++) {
+    for (size_t k = 0; k < TWO_LAYERS; k++) {
         bool alive = false;
         for (size_t b = 0; b < data->n && !alive; b++) {
             alive = nn_hidden(l->state, k / UNITS, b)[k % UNITS] > 0;
@@ -164,7 +165,7 @@ static nn_status show_dead(demo *d, const nn_data *data)
              "Units (of %d) whose sum is negative for all images after three epochs, and the\n"
              "share of training images that the network then reads rightly:\n\n"
              "  learning rate            relu         leaky-relu\n",
-             2 * UNITS);
+             TWO_LAYERS);
     for (size_t r = 0; r < DEMO_COUNT(rates); r++) {
         demo_say(d, "  %-13.2f", rates[r]);
         for (size_t a = 2; a < N_SHOWN; a++) {

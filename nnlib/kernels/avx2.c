@@ -5,10 +5,10 @@
 #include <stdint.h>
 
 #define VEC_LANES 8
-#define TILE 4
-#define SLOTS 5
-#define GEMM_M 6
-#define GEMM_ROWS 1
+#define TILE ((size_t)4)
+#define SLOTS ((size_t)6)
+#define GEMM_M ((size_t)6)
+#define GEMM_ROWS ((size_t)1)
 
 typedef __m256 vec;
 

@@ -5,11 +5,11 @@
 #include <stdint.h>
 
 #define VEC_LANES 16
-#define TILE 8
-#define SLOTS 10
+#define TILE ((size_t)8)
+#define SLOTS ((size_t)10)
 #define HAVE_COMPRESS 1
-#define GEMM_M 12
-#define GEMM_ROWS 2
+#define GEMM_M ((size_t)12)
+#define GEMM_ROWS ((size_t)2)
 
 typedef __m512 vec;
 

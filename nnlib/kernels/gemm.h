@@ -14,7 +14,7 @@
 
 #define GEMM_N (GEMM_ROWS * NN_LANES)
 #define BLOCK_M (GEMM_M * 10) /* a block of A stays in the second-level cache */
-#define BLOCK_K 320           /* a strip of B, BLOCK_K x GEMM_N, in the first */
+#define BLOCK_K ((size_t)320) /* a strip of B, BLOCK_K x GEMM_N, in the first */
 #define BLOCK_N (GEMM_N * 32)
 
 /* A matrix in memory: element [r][c] is at[r * row + c * column]. */
@@ -31,6 +31,7 @@ typedef enum {
 } gemm_end;
 
 typedef struct {
+    step_vecs step; /* TAKE_STEP */
     size_t m, n, k; /* n is a multiple of NN_LANES */
     matrix a, b;
     size_t b_columns; /* of B, where fewer than n are there: the others are 0; 0: n */
@@ -40,8 +41,7 @@ typedef struct {
     const float *bias;  /* ADD_BIAS: [n] */
     const float *slope; /* TIMES_SLOPE: as c */
     float *w, *v;       /* TAKE_STEP: as c */
-    step_vecs step;
-    float *pack; /* work space of GEMM_PACK numbers */
+    float *pack;        /* work space of GEMM_PACK numbers */
 } gemm;
 
 #define GEMM_PACK (BLOCK_M * BLOCK_K + BLOCK_K * BLOCK_N)
@@ -105,7 +105,7 @@ static inline void finish(const gemm *p, size_t place, size_t column, row sum, b
         row_store(p->c + place, row_add(sum, row_load(p->bias + column)));
     } else if (p->end == TIMES_SLOPE) {
         row slope = row_load(p->slope + place);
-        EACH_VEC(k) sum.v[k] = vec_mul(sum.v[k], slope.v[k]);
+        EACH_VEC sum.v[k] = vec_mul(sum.v[k], slope.v[k]);
         row_store(p->c + place, sum);
     } else {
         step_row(p->w + place, p->v + place, sum, &p->step);

@@ -245,8 +245,8 @@ static void vector_forward_pixels(float *a, size_t stride, float *x, size_t x_st
                 forward_tile(a + o, stride, &t, w + o, bias + o, &next, 1);
             } else if (t.n == 2) {
                 forward_tile(a + o, stride, &t, w + o, bias + o, &next, 2);
-            } else if (t.n <= 5) {
-                forward_tile(a + o, stride, &t, w + o, bias + o, &next, 5);
+            } else if (t.n <= SLOTS / 2) {
+                forward_tile(a + o, stride, &t, w + o, bias + o, &next, SLOTS / 2);
             } else {
                 forward_tile(a + o, stride, &t, w + o, bias + o, &next, SLOTS);
             }
@@ -299,8 +299,8 @@ static void gradient_packed(float *gw, float *x, size_t x_stride, const nn_pixel
         for (size_t o = 0; o < stride; o += NN_LANES) {
             if (t.n <= 2) {
                 gradient_tile(gw + o, stride, &t, delta + o, 2);
-            } else if (t.n <= 5) {
-                gradient_tile(gw + o, stride, &t, delta + o, 5);
+            } else if (t.n <= SLOTS / 2) {
+                gradient_tile(gw + o, stride, &t, delta + o, SLOTS / 2);
             } else {
                 gradient_tile(gw + o, stride, &t, delta + o, SLOTS);
             }
@@ -343,7 +343,7 @@ static inline void step_idle_rows(float *w, float *v, size_t stride, const step_
         size_t place = idle[r] * stride;
         row velocity = row_load(v + place);
         bool asleep = !decays;
-        EACH_VEC(k) asleep = asleep && vec_is_zero(velocity.v[k]);
+        EACH_VEC asleep = asleep && vec_is_zero(velocity.v[k]);
         if (!asleep) {
             step_row(w + place, v + place, row_zero(), s);
         }
@@ -366,8 +366,8 @@ static void vector_learn_pixels(float *w, float *v, float *g, float *x, size_t x
             learn_tile(w + o, v + o, &t, delta + o, stride, &s, 1);
         } else if (t.n == 2) {
             learn_tile(w + o, v + o, &t, delta + o, stride, &s, 2);
-        } else if (t.n <= 5) {
-            learn_tile(w + o, v + o, &t, delta + o, stride, &s, 5);
+        } else if (t.n <= SLOTS / 2) {
+            learn_tile(w + o, v + o, &t, delta + o, stride, &s, SLOTS / 2);
         } else {
             learn_tile(w + o, v + o, &t, delta + o, stride, &s, SLOTS);
         }
@@ -378,7 +378,7 @@ static void vector_learn_pixels(float *w, float *v, float *g, float *x, size_t x
 /* The table of these kernels; what is not here is taken as the compiler makes it of portable.h. */
 #define VECTOR_KERNELS(NAME)                                                                       \
     {                                                                                              \
-        .name = NAME, .load_pixels = vector_load_pixels, .prefers_numbers = is_wide,               \
+        .name = (NAME), .load_pixels = vector_load_pixels, .prefers_numbers = is_wide,             \
         .scratch_size = vector_scratch_size, .forward = vector_forward,                            \
         .forward_pixels = vector_forward_pixels, .activate = portable_activate,                    \
         .softmax = vector_softmax, .backward = vector_backward, .gradient = vector_gradient,       \

@@ -10,7 +10,7 @@
 #include "kernels.h"
 
 /* byte / 255, correctly rounded: the 256 values that a pixel can have. */
-#define BYTE_1(p) (nn_real)(p) / 255
+#define BYTE_1(p) ((nn_real)(p) / 255)
 #define BYTE_4(p) BYTE_1(p), BYTE_1((p) + 1), BYTE_1((p) + 2), BYTE_1((p) + 3)
 #define BYTE_16(p) BYTE_4(p), BYTE_4((p) + 4), BYTE_4((p) + 8), BYTE_4((p) + 12)
 #define BYTE_64(p) BYTE_16(p), BYTE_16((p) + 16), BYTE_16((p) + 32), BYTE_16((p) + 48)

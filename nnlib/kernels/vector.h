@@ -38,30 +38,30 @@ typedef struct {
     vec v[VECS];
 } row;
 
-#define EACH_VEC(k) for (size_t k = 0; k < VECS; k++)
+#define EACH_VEC for (size_t k = 0; k < VECS; k++)
 
 static inline row row_load(const float *from)
 {
     row r;
-    EACH_VEC(k) r.v[k] = vec_load(from + k * VEC_LANES);
+    EACH_VEC r.v[k] = vec_load(from + k * VEC_LANES);
     return r;
 }
 
 static inline void row_store(float *to, row r)
 {
-    EACH_VEC(k) vec_store(to + k * VEC_LANES, r.v[k]);
+    EACH_VEC vec_store(to + k * VEC_LANES, r.v[k]);
 }
 
 static inline row row_zero(void)
 {
     row r;
-    EACH_VEC(k) r.v[k] = vec_set(0);
+    EACH_VEC r.v[k] = vec_set(0);
     return r;
 }
 
 static inline row row_add(row x, row y)
 {
-    EACH_VEC(k) x.v[k] = vec_add(x.v[k], y.v[k]);
+    EACH_VEC x.v[k] = vec_add(x.v[k], y.v[k]);
     return x;
 }
 
@@ -69,7 +69,7 @@ static inline row row_add(row x, row y)
 static inline row row_fma(float value, row w, row sum)
 {
     vec x = vec_set(value);
-    EACH_VEC(k) sum.v[k] = vec_fma(x, w.v[k], sum.v[k]);
+    EACH_VEC sum.v[k] = vec_fma(x, w.v[k], sum.v[k]);
     return sum;
 }
 
@@ -83,7 +83,7 @@ typedef struct {
 static inline void step_row(float *w, float *v, row g, const step_vecs *s)
 {
     row weights = row_load(w), velocity = row_load(v);
-    EACH_VEC(k)
+    EACH_VEC
     {
         vec slope = vec_fma(s->l2, weights.v[k], g.v[k]);
         velocity.v[k] = vec_flush(vec_fma(s->m, velocity.v[k], vec_negate(vec_mul(s->mu, slope))));
@@ -109,7 +109,7 @@ static void vector_step(float *w, float *v, const float *g, size_t count, const 
 #include "gemm.h"
 
 /* Layers of more units than this go through gemm.h. */
-#define NARROW 64
+#define NARROW ((size_t)64)
 
 static size_t vector_scratch_size(size_t inputs, size_t units)
 {
@@ -200,7 +200,7 @@ static void vector_backward(float *delta_in, size_t in_stride, const float *slop
                 sum = row_fma(delta[b * stride + o], row_load(scratch + o * NARROW + first), sum);
             }
             row slopes = row_load(slope + b * in_stride + first);
-            EACH_VEC(k) sum.v[k] = vec_mul(sum.v[k], slopes.v[k]);
+            EACH_VEC sum.v[k] = vec_mul(sum.v[k], slopes.v[k]);
             row_store(delta_in + b * in_stride + first, sum);
         }
     }
@@ -310,7 +310,7 @@ static void vector_softmax(float *z, size_t stride, double *log_sum, size_t n, s
     for (size_t b = 0; b < n; b++) {
         row a = row_add(row_load(z + b * stride), hidden);
         float largest = row_max(a);
-        EACH_VEC(k) a.v[k] = vec_add(a.v[k], vec_set(-largest));
+        EACH_VEC a.v[k] = vec_add(a.v[k], vec_set(-largest));
         row_store(z + b * stride, a);
         log_sum[b] = (double)largest;
     }
@@ -319,9 +319,9 @@ static void vector_softmax(float *z, size_t stride, double *log_sum, size_t n, s
     }
     for (size_t b = 0; b < n; b++) {
         row e = row_load(z + b * stride);
-        EACH_VEC(k) e.v[k] = vec_mul(e.v[k], kept.v[k]);
+        EACH_VEC e.v[k] = vec_mul(e.v[k], kept.v[k]);
         float sum = row_sum(e);
-        EACH_VEC(k) e.v[k] = vec_div(e.v[k], vec_set(sum));
+        EACH_VEC e.v[k] = vec_div(e.v[k], vec_set(sum));
         row_store(z + b * stride, e);
         log_sum[b] += nn_log((double)sum) + (double)(sum - sum);
     }
