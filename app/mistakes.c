@@ -26,9 +26,14 @@ static bool is_mistake(const mistakes *m, size_t k)
     return m->report->predicted[k] != m->data->labels[k];
 }
 
+/* The output that decided, 0 to 1; one that is no probability (of a tanh layer, say) is cut. */
 static float confidence(const mistakes *m, size_t k)
 {
-    return m->report->outputs[k * m->report->classes + m->report->predicted[k]];
+    float output = m->report->outputs[k * m->report->classes + m->report->predicted[k]];
+    if (!(output > 0)) {
+        return 0;
+    }
+    return output < 1 ? output : 1;
 }
 
 static int index_width(size_t total)

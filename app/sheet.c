@@ -1,182 +1,32 @@
-/* Contact sheets are drawn into one RGB picture in memory: cards on a page, text from the font
- * below. */
+/* Contact sheets are drawn into one picture in memory: cards on a page. */
 #include "sheet.h"
 
+#include "canvas.h"
 #include "png.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-/* ---- font --------------------------------------------------------------------------------- */
+/* ---- looks ------------------------------------------------------------------------------- */
 
 #define DIGIT_SIDE ((size_t)28)
 
-#define GLYPH_WIDTH ((size_t)6)  /* 5 and the gap to the next */
-#define GLYPH_HEIGHT ((size_t)9) /* 7 above the base line, 2 below */
-#define GLYPH_ASCENT ((size_t)7)
-#define GLYPHS_A_BAND 12
-#define FIRST_GLYPH 32
-#define LAST_GLYPH 127
-#define ARROW "\x7f" /* in the place of DEL */
-
-#define FONT_ROWS ((LAST_GLYPH - FIRST_GLYPH + 1) / GLYPHS_A_BAND * GLYPH_HEIGHT)
-
-/* ASCII from ' ' on, 12 characters a band. */
-static const char font[FONT_ROWS][GLYPHS_A_BAND * GLYPH_WIDTH] = {
-    "        #    # #   # #    #   ##  #  ##     #      #   #               ",
-    "        #    # #   # #   #### ##  # #  #    #     #     #     #     #  ",
-    "        #    # #  ##### # #      #  # #     #    #       #  # # #   #  ",
-    "        #          # #   ###    #    #           #       #   ###  #####",
-    "        #         #####   # #  #    # # #        #       #  # # #   #  ",
-    "                   # #  ####  #  ## #  #          #     #     #     #  ",
-    "        #          # #    #   #  ##  ## #          #   #               ",
-    "                                                                       ",
-    "                                                                       ",
-    "                      #  ###    #    ###   ###     #  #####   ##  #####",
-    "                      # #   #  ##   #   # #   #   ##  #      #        #",
-    "                     #  #   # # #       #     #  # #  ####  #        # ",
-    "      #####         #   #   #   #      #    ##  #  #      # ####     # ",
-    "                   #    #   #   #     #       # #####     # #   #   #  ",
-    "  ##         ##   #     #   #   #    #    #   #    #  #   # #   #   #  ",
-    "  #          ##   #      ###  ##### #####  ###     #   ###   ###    #  ",
-    " #                                                                     ",
-    "                                                                       ",
-    " ###   ###                 #         #     ###   ###   ###  ####   ### ",
-    "#   # #   #   ##    ##    #           #   #   # #   # #   # #   # #   #",
-    "#   # #   #   ##    ##   #    #####    #      # # ### #   # #   # #    ",
-    " ###   ####             #               #    #  # # # ##### ####  #    ",
-    "#   #     #   ##    ##   #    #####    #    #   # ##  #   # #   # #    ",
-    "#   #    #    ##    #     #           #         #     #   # #   # #   #",
-    " ###   ##          #       #         #      #    #### #   # ####   ### ",
-    "                                                                       ",
-    "                                                                       ",
-    "####  ##### #####  ###  #   #  ###    ### #   # #     #   # #   #  ### ",
-    "#   # #     #     #   # #   #   #      #  #  #  #     ## ## ##  # #   #",
-    "#   # #     #     #     #   #   #      #  # #   #     # # # # # # #   #",
-    "#   # ####  ####  #  ## #####   #      #  ##    #     # # # # # # #   #",
-    "#   # #     #     #   # #   #   #      #  # #   #     #   # #  ## #   #",
-    "#   # #     #     #   # #   #   #   #  #  #  #  #     #   # #   # #   #",
-    "####  ##### #      #### #   #  ###   ##   #   # ##### #   # #   #  ### ",
-    "                                                                       ",
-    "                                                                       ",
-    "####   ###  ####   #### ##### #   # #   # #   # #   # #   # #####  ### ",
-    "#   # #   # #   # #       #   #   # #   # #   # #   # #   #     #  #   ",
-    "#   # #   # #   # #       #   #   # #   # #   #  # #   # #     #   #   ",
-    "####  #   # ####   ###    #   #   # #   # # # #   #     #     #    #   ",
-    "#     # # # # #       #   #   #   #  # #  # # #  # #    #    #     #   ",
-    "#     #  #  #  #      #   #   #   #  # #  ## ## #   #   #   #      #   ",
-    "#      ## # #   # ####    #    ###    #   #   # #   #   #   #####  ### ",
-    "                                                                       ",
-    "                                                                       ",
-    "#      ###    #          #          #               #         ##       ",
-    "#        #   # #          #         #               #        #         ",
-    " #       #  #   #              ###  ####   ###   ####  ###  ####   ####",
-    "  #      #                        # #   # #     #   # #   #  #    #   #",
-    "   #     #                     #### #   # #     #   # #####  #    #   #",
-    "    #    #                    #   # #   # #     #   # #      #    #   #",
-    "    #  ###                     #### ####   ###   ####  ###   #     ####",
-    "                  #####                                               #",
-    "                                                                   ### ",
-    "#       #      #  #      ##                                            ",
-    "#                 #       #                                            ",
-    "####   ##     ##  #  #    #   ## #  ####   ###  ####   #### # ##   ####",
-    "#   #   #      #  # #     #   # # # #   # #   # #   # #   # ##  # #    ",
-    "#   #   #      #  ##      #   # # # #   # #   # #   # #   # #      ### ",
-    "#   #   #      #  # #     #   # # # #   # #   # #   # #   # #         #",
-    "#   #  ###     #  #  #   ###  # # # #   #  ###  ####   #### #     #### ",
-    "            #  #                                #         #            ",
-    "             ##                                 #         #            ",
-    " #                                           #    #    #               ",
-    " #                                          #     #     #           #  ",
-    "####  #   # #   # #   # #   # #   # #####   #     #     #    #       # ",
-    " #    #   # #   # # # #  # #  #   #    #   #      #      #  # # # #####",
-    " #    #   # #   # # # #   #   #   #   #     #     #     #      #     # ",
-    " #    #   #  # #  # # #  # #  #   #  #      #     #     #           #  ",
-    "  ##   ####   #    # #  #   #  #### #####    #    #    #               ",
-    "                                  #                                    ",
-    "                               ###                                     "};
-
-/* Tells whether the character has ink in row y (0..8), column x (0..4) of its cell. */
-static bool glyph_ink(char character, size_t x, size_t y)
-{
-    int code = (unsigned char)character;
-    size_t glyph = (size_t)((code < FIRST_GLYPH || code > LAST_GLYPH ? '?' : code) - FIRST_GLYPH);
-    return font[glyph / GLYPHS_A_BAND * GLYPH_HEIGHT + y]
-               [glyph % GLYPHS_A_BAND * GLYPH_WIDTH + x] == '#';
-}
-
-/* Returns the width of a text in pixels, without the gap after the last character. */
-static size_t text_width(const char *text, size_t scale)
-{
-    size_t n = strlen(text);
-    return n == 0 ? 0 : (n * GLYPH_WIDTH - 1) * scale;
-}
-
-/* ---- canvas ------------------------------------------------------------------------------- */
-
-struct colour {
-    uint8_t red, green, blue;
-};
-
-static const struct colour page_colour = {0xf1, 0xf0, 0xec};
-static const struct colour card_colour = {0xff, 0xff, 0xff};
-static const struct colour edge_colour = {0xd9, 0xd7, 0xd0};
-static const struct colour ink_colour = {0x1c, 0x21, 0x2b};
-static const struct colour faint_colour = {0x7a, 0x7c, 0x80};
+static const colour page_colour = {0xf1, 0xf0, 0xec};
+static const colour card_colour = {0xff, 0xff, 0xff};
+static const colour edge_colour = {0xd9, 0xd7, 0xd0};
+static const colour ink_colour = {0x1c, 0x21, 0x2b};
+static const colour faint_colour = {0x7a, 0x7c, 0x80};
 /* Blue and vermilion: a pair that colour-blind readers tell apart as well (Okabe and Ito 2008). */
-static const struct colour truth_colour = {0x00, 0x5f, 0xb0};
-static const struct colour guess_colour = {0xd0, 0x4a, 0x00};
+static const colour truth_colour = {0x00, 0x5f, 0xb0};
+static const colour guess_colour = {0xd0, 0x4a, 0x00};
 
-struct canvas {
-    size_t width, height;
-    uint8_t *rgb; /* [height][width][3] */
-};
-
-static void fill(struct canvas *canvas, size_t left, size_t top, size_t width, size_t height,
-                 struct colour c)
-{
-    size_t right = left + width < canvas->width ? left + width : canvas->width;
-    size_t bottom = top + height < canvas->height ? top + height : canvas->height;
-    for (size_t y = top; y < bottom; y++) {
-        for (size_t x = left; x < right; x++) {
-            uint8_t *rgb = &canvas->rgb[(y * canvas->width + x) * 3];
-            rgb[0] = c.red;
-            rgb[1] = c.green;
-            rgb[2] = c.blue;
-        }
-    }
-}
-
-/* Writes a text with its top left corner at (left, top); returns where the next one begins. */
-static size_t write_text(struct canvas *canvas, size_t left, size_t top, size_t scale,
-                         struct colour c, const char *text)
-{
-    for (; *text != '\0' && left < canvas->width; text++, left += GLYPH_WIDTH * scale) {
-        for (size_t i = 0; i < GLYPH_HEIGHT * GLYPH_WIDTH; i++) {
-            size_t x = i % GLYPH_WIDTH, y = i / GLYPH_WIDTH;
-            if (x < GLYPH_WIDTH - 1 && glyph_ink(*text, x, y)) {
-                fill(canvas, left + x * scale, top + y * scale, scale, scale, c);
-            }
-        }
-    }
-    return left;
-}
-
-static uint8_t mix(uint8_t paper, uint8_t ink, uint8_t share)
-{
-    return (uint8_t)((paper * (255 - share) + ink * share + 127) / 255);
-}
-
-static void draw_digit(struct canvas *canvas, size_t left, size_t top, size_t zoom,
-                       const uint8_t *pixels)
+static void draw_digit(canvas *page, size_t left, size_t top, size_t zoom, const uint8_t *pixels)
 {
     for (size_t i = 0; i < DIGIT_SIDE * DIGIT_SIDE; i++) {
-        struct colour c = {mix(card_colour.red, ink_colour.red, pixels[i]),
-                           mix(card_colour.green, ink_colour.green, pixels[i]),
-                           mix(card_colour.blue, ink_colour.blue, pixels[i])};
+        colour c = colour_mix(card_colour, ink_colour, pixels[i] / 255.0);
         size_t x = i % DIGIT_SIDE, y = i / DIGIT_SIDE;
-        fill(canvas, left + x * zoom, top + y * zoom, zoom, zoom, c);
+        canvas_fill(page, left + x * zoom, top + y * zoom, zoom, zoom, c);
     }
 }
 
@@ -258,10 +108,10 @@ static void lay_heading(struct layout *plan, const char *heading, size_t n)
     }
     size_t legend = plan->kind == SHEET_MISREAD ? LEGEND_MAX * GLYPH_WIDTH * (SCALE_MIN - 1) : 0;
     size_t cards = plan->columns * (plan->card_width + plan->style->gap) - plan->style->gap;
-    size_t inner = larger(cards, larger(text_width(plan->heading, SCALE_MIN), legend));
+    size_t inner = larger(cards, larger(canvas_text_width(plan->heading, SCALE_MIN), legend));
     plan->scale = SCALE_MIN;
     while (plan->scale < SCALE_MAX && inner > 1000 * plan->scale &&
-           text_width(plan->heading, plan->scale + 1) <= inner) {
+           canvas_text_width(plan->heading, plan->scale + 1) <= inner) {
         plan->scale++;
     }
     plan->width = inner + 2 * MARGIN;
@@ -284,75 +134,73 @@ static struct layout lay_out(sheet_kind kind, const char *heading, size_t n)
     return plan;
 }
 
-static void draw_heading(struct canvas *canvas, const struct layout *plan)
+static void draw_heading(canvas *page, const struct layout *plan)
 {
     static const char *const notes[] = {"", "   probability", "   #place in the file, probability"};
-    write_text(canvas, MARGIN, MARGIN, plan->scale, ink_colour, plan->heading);
+    canvas_text(page, MARGIN, MARGIN, plan->scale, ink_colour, plan->heading);
     if (plan->kind == SHEET_MISREAD) {
         size_t scale = plan->scale - 1;
         size_t top = MARGIN + HEAD_LINE * plan->scale + 2 * scale;
-        size_t left = write_text(canvas, MARGIN, top, scale, truth_colour, "true");
-        left = write_text(canvas, left, top, scale, faint_colour, " " ARROW " ");
-        left = write_text(canvas, left, top, scale, guess_colour, "read as");
-        write_text(canvas, left, top, scale, faint_colour, notes[plan->style->notes]);
+        size_t left = canvas_text(page, MARGIN, top, scale, truth_colour, "true");
+        left = canvas_text(page, left, top, scale, faint_colour, " " CANVAS_ARROW " ");
+        left = canvas_text(page, left, top, scale, guess_colour, "read as");
+        canvas_text(page, left, top, scale, faint_colour, notes[plan->style->notes]);
     }
 }
 
 /* ---- tiles -------------------------------------------------------------------------------- */
 
 /* Writes a line at scale 1 that ends at right, unless it would begin before left. */
-static void write_note(struct canvas *canvas, size_t left, size_t right, size_t top,
-                       const char *text)
+static void write_note(canvas *page, size_t left, size_t right, size_t top, const char *text)
 {
-    size_t width = text_width(text, 1);
+    size_t width = canvas_text_width(text, 1);
     if (left + width <= right) {
-        write_text(canvas, right - width, top, 1, faint_colour, text);
+        canvas_text(page, right - width, top, 1, faint_colour, text);
     }
 }
 
-static void caption_misread(struct canvas *canvas, const struct style *style,
-                            const sheet_tile *tile, size_t left, size_t right, size_t top)
+static void caption_misread(canvas *page, const struct style *style, const sheet_tile *tile,
+                            size_t left, size_t right, size_t top)
 {
     const char truth[] = {(char)('0' + tile->truth % 10), '\0'};
     const char guess[] = {(char)('0' + tile->guess % 10), '\0'};
     size_t text_top = top + (style->notes == 2 ? 2 : 0);
-    size_t end = write_text(canvas, left, text_top, style->text, truth_colour, truth);
-    end = write_text(canvas, end, text_top, style->text, faint_colour, ARROW);
-    end = write_text(canvas, end, text_top, style->text, guess_colour, guess);
+    size_t end = canvas_text(page, left, text_top, style->text, truth_colour, truth);
+    end = canvas_text(page, end, text_top, style->text, faint_colour, CANVAS_ARROW);
+    end = canvas_text(page, end, text_top, style->text, guess_colour, guess);
     char note[32];
     if (style->notes == 2) {
         snprintf(note, sizeof note, "#%zu", tile->index);
-        write_note(canvas, end, right, top, note);
+        write_note(page, end, right, top, note);
     }
     if (style->notes > 0) {
         size_t small_top = top + (style->notes == 2 ? NOTE_LINE : GLYPH_ASCENT);
         float share = tile->probability > 0 ? tile->probability < 1 ? tile->probability : 1 : 0;
         unsigned hundredths = (unsigned)(share * 100 + 0.5F);
         snprintf(note, sizeof note, "%u.%02u", hundredths / 100, hundredths % 100);
-        write_note(canvas, end, right, small_top, note);
+        write_note(page, end, right, small_top, note);
     }
 }
 
-static void draw_tile(struct canvas *canvas, const struct layout *plan, size_t place,
-                      const sheet_tile *tile)
+static void draw_tile(canvas *page, const struct layout *plan, size_t place, const sheet_tile *tile)
 {
     const struct style *style = plan->style;
     size_t left = MARGIN + place % plan->columns * (plan->card_width + style->gap);
     size_t top = plan->cards_top + place / plan->columns * (plan->card_height + style->gap);
-    fill(canvas, left, top, plan->card_width, plan->card_height, edge_colour);
-    fill(canvas, left + CARD_EDGE, top + CARD_EDGE, plan->card_width - 2 * CARD_EDGE,
-         plan->card_height - 2 * CARD_EDGE, card_colour);
-    draw_digit(canvas, left + style->pad, top + style->pad / 2, style->zoom, tile->pixels);
+    canvas_fill(page, left, top, plan->card_width, plan->card_height, edge_colour);
+    canvas_fill(page, left + CARD_EDGE, top + CARD_EDGE, plan->card_width - 2 * CARD_EDGE,
+                plan->card_height - 2 * CARD_EDGE, card_colour);
+    draw_digit(page, left + style->pad, top + style->pad / 2, style->zoom, tile->pixels);
 
     size_t caption_top = top + style->pad / 2 + DIGIT_SIDE * style->zoom + style->pad / 2;
     size_t inset = style->pad - style->pad / 3;
     if (plan->kind == SHEET_MISREAD) {
-        caption_misread(canvas, style, tile, left + inset, left + plan->card_width - inset,
+        caption_misread(page, style, tile, left + inset, left + plan->card_width - inset,
                         caption_top);
     } else {
         const char truth[] = {(char)('0' + tile->truth % 10), '\0'};
-        size_t middle = left + (plan->card_width - text_width(truth, style->text)) / 2;
-        write_text(canvas, middle, caption_top, style->text, truth_colour, truth);
+        size_t middle = left + (plan->card_width - canvas_text_width(truth, style->text)) / 2;
+        canvas_text(page, middle, caption_top, style->text, truth_colour, truth);
     }
 }
 
@@ -360,17 +208,16 @@ nn_status sheet_write(const char *path, sheet_kind kind, const char *heading,
                       const sheet_tile *tiles, size_t n)
 {
     struct layout plan = lay_out(kind, heading, n);
-    struct canvas canvas = {plan.width, plan.height, nn_alloc_array(plan.height, plan.width * 3)};
-    if (canvas.rgb == NULL) {
+    canvas page;
+    if (canvas_init(&page, plan.width, plan.height, page_colour) != NN_OK) {
         return nn_fail(NN_ERR_MEMORY, "cannot write '%s': out of memory", path);
     }
-    fill(&canvas, 0, 0, canvas.width, canvas.height, page_colour);
-    draw_heading(&canvas, &plan);
+    draw_heading(&page, &plan);
     for (size_t i = 0; i < plan.shown; i++) {
-        draw_tile(&canvas, &plan, i, &tiles[i]);
+        draw_tile(&page, &plan, i, &tiles[i]);
     }
-    nn_status status = png_write_rgb(path, canvas.rgb, canvas.width, canvas.height);
-    nn_free(canvas.rgb);
+    nn_status status = png_write_rgb(path, page.rgb, page.width, page.height);
+    nn_free(page.rgb);
     return status;
 }
 

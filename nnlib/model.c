@@ -405,6 +405,8 @@ static bool parse_layer(nn_layer *layer, const cJSON *json)
     return nn_activation_find(&layer->activation, activation) == NN_OK;
 }
 
+#define NETWORK_KEYS 5 /* all of these, so that there is room for no other */
+
 static bool parse_config(model_file *file)
 {
     nn_config *config = &file->config;
@@ -412,8 +414,7 @@ static bool parse_config(model_file *file)
     const cJSON *layers = member(file->network, "layers");
     const char *loss = string_member(file->network, "loss");
     const char *initialiser = string_member(file->network, "initialiser");
-    if (!is_object_of(file->network, 5) || !cJSON_IsNumber(dropout) || !cJSON_IsArray(layers) ||
-        !loss || !initialiser ||
+    if (!cJSON_IsNumber(dropout) || !cJSON_IsArray(layers) || !loss || !initialiser ||
         !whole_number(&config->inputs, member(file->network, "inputs"), (double)NN_MAX_UNITS)) {
         return false;
     }
@@ -432,7 +433,7 @@ static bool parse_config(model_file *file)
 static nn_status parse_network(model_file *file)
 {
     const char *text = string_member(member(file->json, "__metadata__"), KEY_NETWORK);
-    file->network = text ? parse_object(text, strlen(text), 5) : NULL;
+    file->network = text ? parse_object(text, strlen(text), NETWORK_KEYS) : NULL;
     if (!file->network || !parse_config(file)) {
         return damaged(file, "its metadata entry 'network' does not describe a network");
     }

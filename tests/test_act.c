@@ -51,6 +51,12 @@ Test(act, exp_and_tanh_give_the_same_bits_everywhere)
         {-0x1.8d70a4p+4f, 0x1.1eb618p-36f, -1.0f},
         {0x1.4d3334p+5f, 0x1.102608p+60f, 1.0f},
         {-0x1.5cp+6f, 0x1.666d0ep-126f, -1.0f},
+        /* where a coefficient that is off by one bit shows */
+        {0x1.615d7p+2f, 0x1.f3eefcp+7f, 0x1.fffbcep-1f},
+        {0x1.28378ep+4f, 0x1.a29964p+26f, 1.0f},
+        {0x1.8bb04cp+1f, 0x1.6018ccp+4f, 0x1.fde3ccp-1f},
+        {-0x1.322e7ep-1f, 0x1.198d1p-1f, -0x1.123e72p-1f},
+        {0x1.73bd88p-2f, 0x1.700b84p+0f, 0x1.643a2ap-2f},
     };
     for (size_t t = 0; t < sizeof table / sizeof *table; t++) {
         cr_assert_eq(nn_exp(table[t].x), table[t].exp, "exp %a", (double)table[t].x);

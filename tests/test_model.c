@@ -974,16 +974,25 @@ Test(model, failing_memory_while_loading_leaves_no_trace)
     nn_net_free(net);
 }
 
-static unsigned long json_calls, json_fails_at;
+static unsigned long json_calls, json_fails_at, json_blocks;
 
 static void *failing_malloc(size_t n)
 {
-    return ++json_calls == json_fails_at ? NULL : malloc(n);
+    void *memory = ++json_calls == json_fails_at ? NULL : malloc(n);
+    json_blocks += memory != NULL;
+    return memory;
 }
 
+static void counting_free(void *memory)
+{
+    json_blocks -= memory != NULL;
+    free(memory);
+}
+
+/* Lets the n-th allocation fail from now on; 0: none. */
 static void fail_json_at(unsigned long n)
 {
-    cJSON_Hooks hooks = {failing_malloc, free};
+    cJSON_Hooks hooks = {failing_malloc, counting_free};
     json_calls = 0;
     json_fails_at = n;
     cJSON_InitHooks(&hooks);
@@ -1002,6 +1011,7 @@ Test(model, failing_memory_in_json_while_saving_leaves_the_old_file)
         cr_assert(same_bytes(fixture_read("model"), BYTES("the old one")));
         fail_json_at(++failures);
         status = nn_model_save(net, &meta, fixture_path("model"));
+        cr_assert_eq(json_blocks, 0);
     }
     cr_assert_eq(status, NN_OK, "%s", nn_error_text());
     cr_assert_gt(failures, 50);
@@ -1026,6 +1036,7 @@ Test(model, failing_memory_in_json_while_loading_leaves_no_trace)
         fail_json_at(++failures);
         status = nn_model_load(&net, &meta, path);
         cr_assert(status == NN_OK || status == NN_ERR_MODEL || status == NN_ERR_MEMORY);
+        cr_assert_eq(json_blocks, 0);
     }
     cr_assert_gt(failures, 50);
     fail_json_at(0);

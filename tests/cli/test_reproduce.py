@@ -12,7 +12,7 @@ import unittest
 import zlib
 
 import digits
-from digits import (BAD_DATA, BAD_MODEL, FAILED, INTERRUPTED, USAGE, CliTest, read_model,
+from digits import (BAD_DATA, BAD_MODEL, DIVERGED, FAILED, INTERRUPTED, USAGE, CliTest, read_model,
                     small_data, small_model, write_model)
 
 
@@ -71,16 +71,10 @@ class Same(ReproduceTest):
         self.reproduce(env={"NN_KERNEL": "ref"})
 
     def test_what_was_saved_when_training_diverged_comes_out_the_same(self):
-        # A learning rate that is harmless at first and too large once a unit wakes up.
-        options = ["--hidden", "30,30,30", "--activation", "relu", "--init", "zero", "--batch",
-                   100, "--lr", 30, "--momentum", 0, "--epochs", 30]
-        result = subprocess.run(
-            [str(digits.PROGRAM), "train", "--data", str(small_data()), "--quiet", "--out",
-             "model", *map(str, options)], cwd=self.folder, capture_output=True,
-            env=digits.environment(self.folder))
-        if result.returncode != digits.DIVERGED or not (self.folder / "model").exists():
-            self.skipTest("this training does not diverge after a good epoch")
-        self.reproduce(self.folder / "model")
+        # One step an epoch, and each multiplies the weights by about 1 - lr * l2 = -1.5.
+        model = self.train("--lr", 2.5, "--l2", 1, "--momentum", 0, "--decay", 0, "--batch", 600,
+                           "--epochs", 50, code=DIVERGED)
+        self.reproduce(model)
 
     def test_json_says_so(self):
         result = self.reproduce(None, "--json").json()
@@ -196,8 +190,9 @@ class Interrupted(ReproduceTest):
             [str(digits.PROGRAM), "reproduce", str(model), "--data", str(small_data())],
             cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=digits.environment(self.folder, TMPDIR=self.folder))
-        while b"1/" not in process.stderr.readline():
-            pass
+        for line in process.stderr:
+            if b" 1/1000000 " in line:
+                break
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
         self.assertEqual(process.returncode, INTERRUPTED, err)
