@@ -27,7 +27,6 @@ struct nn_state {
     size_t n_layers;
     layer_state input; /* z is x; no slope, no delta */
     layer_state layers[NN_MAX_LAYERS];
-    nn_mask mask_kind;
     nn_real *logits;    /* a(L): [max_batch][stride of the last layer] */
     nn_real *targets;   /* y: the same shape */
     double *log_sum;    /* [max_batch], ln sum exp a(L) of a softmax layer */
@@ -97,6 +96,9 @@ static size_t place_arrays(nn_state *state, nn_real *block, const nn_net *net, b
 
 nn_status nn_state_new(nn_state **out, const nn_net *net, size_t max_batch, bool gradients)
 {
+    if (max_batch < 1) {
+        return nn_fail(NN_ERR_ARGUMENT, "a batch must have at least 1 sample");
+    }
     nn_state *state = nn_alloc(sizeof *state);
     if (!state) {
         return nn_fail(NN_ERR_MEMORY, "out of memory for a network's work space");
@@ -331,12 +333,23 @@ static bool is_largest(const nn_real *z, size_t n, size_t k)
 {
     size_t beaten = 0;
     for (size_t c = 0; c < k; c++) {
-        beaten += z[c] >= z[k];
+        beaten += z[c] < z[k] ? 0 : 1; /* so that a NaN is never right */
     }
     for (size_t c = k + 1; c < n; c++) {
-        beaten += z[c] > z[k];
+        beaten += z[c] <= z[k] ? 0 : 1;
     }
     return beaten == 0;
+}
+
+/* Whether the outputs say what the targets say: the same largest of several, or, of a single one,
+ * the same side of 0.5. */
+static bool is_right(const nn_real *z, const nn_real *y, size_t n)
+{
+    const nn_real half = (nn_real)0.5;
+    if (n == 1) {
+        return y[0] < half ? z[0] < half : z[0] >= half;
+    }
+    return is_largest(z, n, largest(y, n));
 }
 
 double nn_batch_loss(const nn_net *net, nn_state *state, const nn_batch *batch, size_t *correct)
@@ -349,7 +362,7 @@ double nn_batch_loss(const nn_net *net, nn_state *state, const nn_batch *batch, 
         const nn_real *y = target_row(state, batch, b);
         const nn_real *z = last->z + b * last->stride;
         sum += loss->value(z, state->logits + b * last->stride, y, last->units, state->log_sum[b]);
-        right += is_largest(z, last->units, largest(y, last->units));
+        right += is_right(z, y, last->units);
     }
     if (correct) {
         *correct = right;

@@ -1,4 +1,4 @@
-#include "nnlib.h"
+#include "net.h"
 
 #include <string.h>
 
@@ -87,6 +87,17 @@ nn_status nn_data_load(nn_data *out, const char *images_path, const char *labels
         .labels = labels.data,
         .owned = {images.data, labels.data},
     };
+    return NN_OK;
+}
+
+nn_status nn_check_labels(const nn_data *data)
+{
+    for (size_t k = 0; data->labels && k < data->n; k++) {
+        if (data->labels[k] >= data->outputs) {
+            return nn_fail(NN_ERR_ARGUMENT, "sample %zu is labelled %u, but there are %zu classes",
+                           k, (unsigned)data->labels[k], data->outputs);
+        }
+    }
     return NN_OK;
 }
 

@@ -98,6 +98,10 @@ nn_status nn_evaluate(nn_report *out, const nn_net *net, const nn_data *data)
         return nn_fail(NN_ERR_ARGUMENT, "evaluation needs samples with labels of %zu classes",
                        classes);
     }
+    status = nn_check_labels(data);
+    if (status != NN_OK) {
+        return status;
+    }
     nn_report report = {.total = data->n, .classes = classes};
     report.confusion = nn_alloc_array(classes * classes, sizeof *report.confusion);
     report.predicted = nn_alloc_array(data->n, sizeof *report.predicted);

@@ -295,7 +295,7 @@ static nn_status fail_early(const struct source *source, uint64_t found)
 static nn_status source_demand(struct source *source, void *bytes, size_t n)
 {
     size_t got = 0;
-    source->expected = source->expected > source->taken + n ? source->expected : source->taken + n;
+    source->expected = source->taken + n;
     const nn_status status = source_read(source, bytes, n, &got);
     if (status != NN_OK) {
         return status;

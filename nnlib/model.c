@@ -556,7 +556,12 @@ static nn_status make_net(nn_net **out, const model_file *file)
     nn_config config = file->config;
     config.initialiser = NN_ZERO; /* the weights are read, not drawn */
     nn_net *net;
-    nn_status status = nn_net_new(&net, &config, 0);
+    const nn_kernels *kernels;
+    nn_status status = nn_kernels_choose(&kernels);
+    if (status != NN_OK) {
+        return status; /* not the model's fault */
+    }
+    status = nn_net_new(&net, &config, 0);
     if (status == NN_ERR_ARGUMENT) {
         return nn_fail(NN_ERR_MODEL, "'%s' is not a usable model: %s", file->path, nn_error_text());
     }

@@ -49,4 +49,7 @@ void nn_state_expect(nn_state *state, size_t ahead);
 void nn_backward_and_step(nn_net *net, nn_state *state, const nn_batch *batch, nn_sgd *sgd,
                           const nn_sgd_options *options);
 
+/* NN_ERR_ARGUMENT: a label is not below data->outputs. */
+nn_status nn_check_labels(const nn_data *data);
+
 #endif

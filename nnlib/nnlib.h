@@ -60,8 +60,8 @@ typedef enum {
  * The pointer stays valid; the next failure overwrites the text. */
 const char *nn_error_text(void);
 
-/* Records a failure's text (printf format, cut at 1023 bytes; control characters are replaced by
- * '?', so that a file's name cannot play tricks on a terminal). */
+/* Records a failure's text (printf format, shortened in the middle to 1023 bytes; control
+ * characters are replaced by '?', so that a file's name cannot play tricks on a terminal). */
 void nn_set_error(const char *format, ...)
 #if defined(__GNUC__)
     __attribute__((format(printf, 1, 2)))
@@ -111,7 +111,8 @@ double nn_rng_uniform(nn_rng *rng);
 /* Returns a normal number, mean 0, variance 1 (Marsaglia and Bray's polar method, 1964). */
 double nn_rng_normal(nn_rng *rng);
 
-/* Returns a uniform integer in [0, n), without bias (Lemire 2019); n must not be 0. */
+/* Returns a uniform integer in [0, n), without bias (Lemire 2019 for n below 2^32,
+ * rejection above); n must not be 0. */
 uint64_t nn_rng_below(nn_rng *rng, uint64_t n);
 
 /* Shuffles index[n] (Fisher and Yates, as in Durstenfeld 1964); n below 2^32. */
@@ -123,15 +124,17 @@ void nn_rng_shuffle(nn_rng *rng, uint32_t *index, size_t n);
  * commit flushes, syncs and renames it over the target. */
 typedef struct nn_writer nn_writer;
 
-/* Opens a writer for path. NN_ERR_IO: the folder is missing or not writable, or path is a folder
- * or a device; NN_ERR_MEMORY. */
+/* Opens a writer for path. If that is a symbolic link, the file it names is written. NN_ERR_IO: the
+ * folder is missing or not writable, or path is write-protected, or a folder, a device, a FIFO or a
+ * socket; NN_ERR_MEMORY. */
 nn_status nn_writer_open(nn_writer **out, const char *path);
 
 /* Appends n bytes. The first failure (NN_ERR_IO) sticks: later calls and the commit return it. */
 nn_status nn_writer_write(nn_writer *writer, const void *bytes, size_t n);
 
 /* Makes the file appear under its name and frees writer, whatever the result. After NN_ERR_IO
- * the target is as it was before. */
+ * the target is as it was before, unless only the folder could not be synced: then the new file is
+ * in place, and the text says that it may not survive a loss of power. */
 nn_status nn_writer_commit(nn_writer *writer);
 
 /* Drops what was written and frees writer; the target stays as it was. NULL is fine. */
@@ -200,7 +203,8 @@ typedef struct {
 
 /* Loads images (u8, [n][rows][columns]) and labels (u8, [n], each below classes).
  * NN_ERR_DATA: as nn_idx_load; or the files are swapped, of another type or shape, of unequal
- * counts, or a label is out of range. NN_ERR_IO, NN_ERR_MEMORY. */
+ * counts, or a label is out of range. NN_ERR_ARGUMENT: classes is not 1 to 256. NN_ERR_IO,
+ * NN_ERR_MEMORY. */
 nn_status nn_data_load(nn_data *out, const char *images_path, const char *labels_path,
                        size_t classes);
 
@@ -323,6 +327,7 @@ typedef struct {
  * slopes, deltas, dropout masks and, where gradients are asked for, one gradient a parameter. */
 typedef struct nn_state nn_state;
 
+/* Makes a work space. NN_ERR_ARGUMENT: max_batch is 0; NN_ERR_MEMORY. */
 nn_status nn_state_new(nn_state **out, const nn_net *net, size_t max_batch, bool gradients);
 void nn_state_free(nn_state *state);
 
@@ -352,7 +357,8 @@ const nn_real *nn_output(const nn_state *state, size_t b);
 const nn_real *nn_hidden(const nn_state *state, size_t l, size_t b);
 
 /* Returns the mean loss of the last batch, and if correct is not NULL the number of samples whose
- * largest output (the first of equals) is that of the largest target. */
+ * largest output (the first of equals) is that of the largest target; with a single output, whose
+ * output is on the target's side of 0.5. */
 double nn_batch_loss(const nn_net *net, nn_state *state, const nn_batch *batch, size_t *correct);
 
 /* Back-propagates the last nn_forward_train (Rumelhart, Hinton and Williams 1986):
@@ -369,7 +375,8 @@ nn_real nn_param_gradient(const nn_net *net, const nn_state *state, size_t k);
 
 /* Compares back-propagation with the central difference [C(w+h) - C(w-h)] / 2h on every
  * parameter, for the batch of the last nn_forward_train and its dropout masks. Returns the largest
- * of |g - d| / max(1, |g| + |d|). Parameters are as before afterwards; the state is not. */
+ * of |g - d| / max(1, |g| + |d|), or HUGE_VAL if one of them is not a number. Parameters are as
+ * before afterwards; the state is not. */
 double nn_gradient_error(nn_net *net, nn_state *state, const nn_batch *batch, double h);
 
 /* ---- gradient descent --------------------------------------------------------------------- */
@@ -429,7 +436,8 @@ typedef struct {
 
 typedef struct {
     size_t epochs;      /* completed */
-    size_t best_epoch;  /* whose parameters the network holds now; 0: none completed */
+    size_t best_epoch;  /* whose parameters the network holds now, or after NN_ERR_STOPPED the last
+                           completed one, which it has left since; 0: none completed */
     bool stopped_early; /* patience ran out */
 } nn_train_result;
 
@@ -440,7 +448,8 @@ typedef struct {
  * NN_ERR_MEMORY: the network is untouched in both. NN_ERR_STOPPED: a callback stopped it; the
  * network holds the parameters of that moment. NN_ERR_DIVERGED: a batch's loss was not finite, or
  * an epoch's mean loss exceeded NN_DIVERGED_FACTOR times (1 + the loss of the first batch); the
- * network holds the parameters after the last good epoch, *result says which. */
+ * network holds the parameters after the last good epoch (with patience: the best one's), *result
+ * says which. */
 nn_status nn_train(nn_net *net, const nn_data *train, const nn_data *validation,
                    const nn_train_options *options, nn_train_result *result);
 

@@ -77,8 +77,8 @@ double nn_rng_normal(nn_rng *rng)
     return x * sqrt(-2.0 * nn_log(s) / s);
 }
 
-/* Takes the high word of a 64 x 64 bit product, and draws again in the few cases that would favour
- * some results (Lemire 2019). */
+/* Takes the high word of a 32 x 32 bit product, and draws again in the few cases that would favour
+ * some results (Lemire 2019). Larger n: draws again what lies beyond a multiple of n. */
 uint64_t nn_rng_below(nn_rng *rng, uint64_t n)
 {
     if (n <= UINT32_MAX) { /* 32 random bits do, and the product fits in 64 */

@@ -31,21 +31,27 @@ static nn_status check_data(const nn_net *net, const nn_data *data, const char *
                        "the %s data have %zu inputs and %zu outputs, the network %zu and %zu", what,
                        data->inputs, data->outputs, net->config.inputs, nn_net_outputs(net));
     }
+    if (!data->pixels && !data->values) {
+        return nn_fail(NN_ERR_ARGUMENT, "the %s data have neither pixels nor values", what);
+    }
     if (!data->labels && !data->targets) {
         return nn_fail(NN_ERR_ARGUMENT, "the %s data have neither labels nor targets", what);
     }
-    return NN_OK;
+    return nn_check_labels(data);
 }
+
+#define MAX_RATE 1e30 /* fits into a float */
 
 static nn_status check_options(const nn_train_options *options, const nn_data *validation)
 {
     if (options->epochs < 1 || options->batch < 1) {
         return nn_fail(NN_ERR_ARGUMENT, "epochs and batch must be at least 1");
     }
-    if (!(options->learning_rate > 0 && isfinite(options->learning_rate))) {
-        return nn_fail(NN_ERR_ARGUMENT, "the learning rate must be more than 0");
+    if (!(options->learning_rate > 0 && options->learning_rate <= MAX_RATE)) {
+        return nn_fail(NN_ERR_ARGUMENT, "the learning rate must be more than 0 and at most %g",
+                       MAX_RATE);
     }
-    if (!(options->momentum >= 0 && options->momentum < 1)) {
+    if (!(options->momentum >= 0 && (nn_real)options->momentum < 1)) {
         return nn_fail(NN_ERR_ARGUMENT, "momentum must be at least 0 and less than 1");
     }
     if (!(options->decay >= 0 && isfinite(options->decay) && options->l2 >= 0 &&
@@ -197,7 +203,8 @@ static void validate(trainer *t, nn_epoch *epoch)
     epoch->has_validation = true;
     epoch->validation_loss = loss_sum / (double)data->n;
     epoch->validation_accuracy = (double)correct / (double)data->n;
-    epoch->best = t->best_epoch == 0 || epoch->validation_loss < t->best_validation;
+    epoch->best = isfinite(epoch->validation_loss) &&
+                  (t->best_epoch == 0 || epoch->validation_loss < t->best_validation);
     if (epoch->best) {
         t->best_validation = epoch->validation_loss;
         t->best_epoch = epoch->epoch;
@@ -223,10 +230,13 @@ static nn_status run(trainer *t)
         if (status != NN_OK) {
             return status;
         }
-        t->epochs_done++;
         if (t->validation) {
             validate(t, &epoch);
+            if (!isfinite(epoch.validation_loss)) {
+                return diverged(epoch.epoch, epoch.validation_loss);
+            }
         }
+        t->epochs_done++;
         if (options->patience == 0 || epoch.best) {
             nn_net_copy_params(t->kept, t->net);
         }

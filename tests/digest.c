@@ -10,7 +10,7 @@
  * usage: digest [-t THREADS] [-i IMAGES -l LABELS] [EXPECTED]
  *
  *   -t THREADS   train with so many threads
- *   -i, -l       IDX files, not compressed: networks that take pictures learn from these, 20 times
+ *   -i, -l       IDX files, not compressed: networks that take pictures learn from these, five times
  *                as many of them
  *   EXPECTED     compare with this file and print only what differs
  *
@@ -32,7 +32,7 @@ enum {
     N_CLASSES = 10,
     N_PIXELS = SYNTH_SIDE * SYNTH_SIDE,
     N_VALUES = 57, /* a number of inputs that fills no vector */
-    MORE = 20,     /* times as many samples from files */
+    MORE = 5,      /* times as many samples from files */
     MAX_HIDDEN = 3,
     LINE_SIZE = 256,
     EXIT_SKIPPED = 77

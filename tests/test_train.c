@@ -904,10 +904,10 @@ Test(train, options_out_of_range_are_refused)
 #define MOMENTUM offsetof(nn_train_options, momentum)
 #define DECAY offsetof(nn_train_options, decay)
 #define L2 offsetof(nn_train_options, l2)
-        {RATE, 0, "the learning rate must be more than 0"},
-        {RATE, -1, "the learning rate must be more than 0"},
-        {RATE, HUGE_VAL, "the learning rate must be more than 0"},
-        {RATE, nan, "the learning rate must be more than 0"},
+        {RATE, 0, "the learning rate must be more than 0 and at most 1e+30"},
+        {RATE, -1, "the learning rate must be more than 0 and at most 1e+30"},
+        {RATE, HUGE_VAL, "the learning rate must be more than 0 and at most 1e+30"},
+        {RATE, nan, "the learning rate must be more than 0 and at most 1e+30"},
         {MOMENTUM, -0.1, "momentum must be at least 0 and less than 1"},
         {MOMENTUM, 1, "momentum must be at least 0 and less than 1"},
         {MOMENTUM, nan, "momentum must be at least 0 and less than 1"},
