@@ -75,7 +75,7 @@ class CliTest(unittest.TestCase):
     def digits(self, *arguments, code=DONE, env=None, **options):
         """Runs the program; the test fails unless its exit code is as expected."""
         result = Result(subprocess.run(
-            [str(PROGRAM), *map(str, arguments)], capture_output=True, timeout=120,
+            [str(PROGRAM), *map(str, arguments)], capture_output=True, timeout=900,
             cwd=options.pop("cwd", self.folder), env=environment(self.folder, **(env or {})),
             stdin=subprocess.DEVNULL, **options))
         self.assertEqual(result.code, code, f"digits {' '.join(map(str, arguments))}\n{result}")
