@@ -10,8 +10,9 @@
  * usage: digest [-t THREADS] [-i IMAGES -l LABELS] [EXPECTED]
  *
  *   -t THREADS   train with so many threads
- *   -i, -l       IDX files, not compressed: networks that take pictures learn from these, five
- * times as many of them EXPECTED     compare with this file and print only what differs
+ *   -i, -l       IDX files, not compressed: networks that take pictures learn from these, 5 times
+ *                as many of them
+ *   EXPECTED     compare with this file and print only what differs
  *
  * Exit codes: 0 the digests are as expected, 1 they differ or something failed, 2 wrong usage, 77
  * the kernels that NN_KERNEL names cannot run here. A new configuration is one row of the table;
