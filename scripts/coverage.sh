@@ -9,11 +9,14 @@ set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-# Prints the lines of the folder $1 that no test reached; fails below $2 per cent.
+# Prints the lines of the folder $1 that no test reached; fails below $2 per cent. The rest are the
+# CMake targets that hold its code: some tests compile parts of it anew, for double precision or to
+# make calls fail, and gcovr cannot add those up.
 report() {
+    local folders=("${@:3}")
     say "==> $1/"
     gcovr --root . --object-directory "$folder" --filter "$1/" --print-summary \
-        --fail-under-line "$2" "$folder"
+        --fail-under-line "$2" "${folders[@]/#/$folder/CMakeFiles/}"
 }
 
 case ${1:-} in
@@ -32,6 +35,6 @@ find "$folder" -name '*.gcda' -delete # of a former run
 ctest --test-dir "$folder" --output-on-failure --no-tests=error --parallel 2
 
 failed=
-report nnlib 95 || failed=1
-report app 85 || failed=1
+report nnlib 95 nnlib.dir || failed=1
+report app 85 digits_app.dir digits.dir || failed=1
 [ -z "$failed" ] || die "too little is tested"
