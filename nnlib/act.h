@@ -21,7 +21,7 @@
 /* sigma(a) = 1 / (1 + exp -a);  sigma' = sigma (1 - sigma), between 0 and 1/4 */
 static inline nn_real nn_sigmoid_value(nn_real a)
 {
-    return 1 / (1 + nn_exp(-a));
+    return nn_flush(1 / (1 + nn_exp(-a)));
 }
 
 static inline nn_real nn_sigmoid_slope(nn_real z)

@@ -28,7 +28,7 @@ static void cross_entropy_delta(nn_real *delta, const nn_real *z, const nn_real 
 {
     (void)slope;
     for (size_t k = 0; k < units; k++) {
-        delta[k] = (z[k] - y[k]) * share;
+        delta[k] = nn_flush((z[k] - y[k]) * share);
     }
 }
 
@@ -71,7 +71,7 @@ static void squared_error_delta(nn_real *delta, const nn_real *z, const nn_real 
                                 const nn_real *slope, size_t units, nn_real share)
 {
     for (size_t k = 0; k < units; k++) {
-        delta[k] = (z[k] - y[k]) * slope[k] * share;
+        delta[k] = nn_flush((z[k] - y[k]) * slope[k] * share);
     }
 }
 

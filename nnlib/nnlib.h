@@ -393,10 +393,12 @@ typedef struct nn_sgd nn_sgd;
 nn_status nn_sgd_new(nn_sgd **out, const nn_net *net);
 void nn_sgd_free(nn_sgd *sgd);
 
-/* A velocity whose magnitude falls below this becomes 0. Velocities of pixels that are seldom
- * inked decay geometrically; without a floor they become subnormal numbers, which processors
- * handle a hundred times slower. At 2^-60 nothing that a float weight could notice is lost. */
-#define NN_VELOCITY_FLOOR 0x1p-60
+/* A velocity, a delta or an output of the sigmoid whose magnitude falls below this becomes 0.
+ * Velocities of pixels that are seldom inked decay geometrically, and so do the deltas of a network
+ * that knows its training data by heart; without a floor they become subnormal numbers, which
+ * processors handle a hundred times slower, and which some are set to take for 0. At 2^-60 nothing
+ * that a float weight could notice is lost. */
+#define NN_FLOOR 0x1p-60
 
 /* Moves the parameters one step:  v <- m v - mu g;  w <- w + v  (Polyak 1964). */
 void nn_sgd_step(nn_sgd *sgd, nn_net *net, const nn_state *state, const nn_sgd_options *options);

@@ -24,6 +24,13 @@ static inline size_t nn_padded(size_t units)
     return (units + NN_LANES - 1) / NN_LANES * NN_LANES;
 }
 
+/* x, or +0 where its magnitude is below NN_FLOOR; NaN passes. */
+static inline nn_real nn_flush(nn_real x)
+{
+    const nn_real floor = (nn_real)NN_FLOOR;
+    return x < floor && x > -floor ? 0 : x;
+}
+
 /* ln x for finite x > 0 (not subnormal), to about 1e-16: x = m 2^e with m from sqrt(1/2) to
  * sqrt(2), and ln m = 2 artanh s = 2 (s + s^3/3 + s^5/5 + ...) with s = (m-1) / (m+1). */
 static inline double nn_log(double x)

@@ -941,6 +941,39 @@ Test(backprop, unit_left_out_learns_nothing)
     nn_net_free(net);
 }
 
+/* One unit behind another, 0.5 at the input, target 0: z = 0.5 v w, delta(2) = z, delta(1) = z v,
+ * where v and w are the weights of the second and the first layer. */
+static void check_floor(float w, float v, bool second_moves, bool first_moves)
+{
+    const nn_layer layers[] = {{1, NN_IDENTITY, 0}, {1, NN_IDENTITY, 0}};
+    const nn_config config = {1, 2, layers, NN_SQUARED_ERROR, NN_GLOROT, 0};
+    const float x = 0.5f, y = 0;
+    const nn_data data = {.n = 1, .inputs = 1, .outputs = 1, .values = &x, .targets = &y};
+    const nn_batch batch = {&data, NULL, 1};
+    nn_net *net = new_net(&config, 1);
+    nn_state *state = new_state(net, 1);
+    *nn_net_weight(net, 0, 0, 0) = w;
+    *nn_net_weight(net, 1, 0, 0) = v;
+    nn_forward_train(net, state, &batch, NN_MASK_SAMPLE, NULL);
+    nn_backward(net, state, &batch);
+    cr_assert_eq(nn_bias_gradient(net, state, 1, 0) != 0, second_moves);
+    cr_assert_eq(nn_bias_gradient(net, state, 0, 0) != 0, first_moves);
+    nn_state_free(state);
+    nn_net_free(net);
+}
+
+/* Deltas below the floor would make subnormal gradients, with which an epoch takes many times as
+ * long. */
+Test(backprop, delta_below_the_floor_is_0)
+{
+    check_floor(1, 1, true, true);
+    check_floor(0x1p-58f, 1, true, true);   /* delta(2) = delta(1) = 2^-59 */
+    check_floor(0x1p-61f, 1, false, false); /* delta(2) = 2^-62 */
+    check_floor(1, 0x1p-40f, true, false);  /* delta(2) = 2^-41, delta(1) = 2^-81 */
+    check_floor(-1, -0x1p-29f, true, true); /* delta(1) = 2^-59, and negative */
+    check_floor(-1, -0x1.fp-31f, true, false);
+}
+
 Test(backprop, same_seed_gives_the_same_masks)
 {
     static nn_real before[MASKED];

@@ -178,11 +178,23 @@ Test(kernels, forward_agrees_with_the_reference)
     on_many_shapes(check_forward);
 }
 
+/* Velocities of every size: ordinary, about the floor, zero. */
+static float *velocities(nn_rng *rng, size_t count, bool at_end)
+{
+    static const float sizes[] = {1, 0x1p-58f, 0x1p-60f, 0x1p-62f, 0, 0};
+    float *v = floats(rng, count, at_end);
+    for (size_t k = 0; k < count; k++) {
+        v[k] *= sizes[nn_rng_below(rng, 6)];
+        v[k] += 0.0f; /* a velocity is never -0 */
+    }
+    return v;
+}
+
 static void check_backward(const nn_kernels *kernels, shape s)
 {
     float *w = padded_rows(&s.rng, s.inputs, s.units, s.stride, s.at_end);
     float *delta = padded_rows(&s.rng, s.n, s.units, s.stride, s.at_end);
-    float *slope = floats(&s.rng, s.n * s.in_stride, s.at_end);
+    float *slope = velocities(&s.rng, s.n * s.in_stride, s.at_end); /* down to where deltas end */
     float *expected = guarded(s.n * s.in_stride * sizeof *expected, s.at_end);
     float *found = guarded(s.n * s.in_stride * sizeof *found, s.at_end);
     float *scratch = scratch_space(kernels, &s);
@@ -241,18 +253,6 @@ static void check_gradient(const nn_kernels *kernels, shape s)
 Test(kernels, gradient_agrees_with_the_reference)
 {
     on_many_shapes(check_gradient);
-}
-
-/* Velocities of every size: ordinary, about the floor, zero. */
-static float *velocities(nn_rng *rng, size_t count, bool at_end)
-{
-    static const float sizes[] = {1, 0x1p-58f, 0x1p-60f, 0x1p-62f, 0, 0};
-    float *v = floats(rng, count, at_end);
-    for (size_t k = 0; k < count; k++) {
-        v[k] *= sizes[nn_rng_below(rng, 6)];
-        v[k] += 0.0f; /* a velocity is never -0 */
-    }
-    return v;
 }
 
 static void check_learn(const nn_kernels *kernels, shape s)

@@ -172,7 +172,7 @@ Test(sgd, velocity_below_its_floor_becomes_0)
             step(&u, 0, *nn_net_bias(u.net, 0, 0), &options);
             cr_assert_eq(*v, ldexpf(pushes[p], -k), "step %d", k);
         }
-        cr_assert_eq((double)fabsf(*v), NN_VELOCITY_FLOOR);
+        cr_assert_eq((double)fabsf(*v), NN_FLOOR);
         for (int k = 0; k < 100; k++) {
             step(&u, 0, *nn_net_bias(u.net, 0, 0), &options);
             cr_assert_eq(*v, 0.0f);

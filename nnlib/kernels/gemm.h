@@ -105,7 +105,7 @@ static inline void finish(const gemm *p, size_t place, size_t column, row sum, b
         row_store(p->c + place, row_add(sum, row_load(p->bias + column)));
     } else if (p->end == TIMES_SLOPE) {
         row slope = row_load(p->slope + place);
-        EACH_VEC sum.v[k] = vec_mul(sum.v[k], slope.v[k]);
+        EACH_VEC sum.v[k] = vec_flush(vec_mul(sum.v[k], slope.v[k]));
         row_store(p->c + place, sum);
     } else {
         step_row(p->w + place, p->v + place, sum, &p->step);

@@ -68,7 +68,8 @@ typedef struct {
      * half of the partial sums is added to the lower half until one is left. */
     void (*softmax)(nn_real *z, size_t stride, double *log_sum, size_t n, size_t units);
 
-    /* delta_in[b][i] = (sum over o < units of w[i][o] delta[b][o]) slope[b][i]; padding stays 0 */
+    /* delta_in[b][i] = (sum over o < units of w[i][o] delta[b][o]) slope[b][i], +0 if its magnitude
+     * is below NN_FLOOR; padding stays 0 */
     void (*backward)(nn_real *delta_in, size_t in_stride, const nn_real *slope,
                      const nn_real *delta, size_t stride, const nn_real *w, size_t n, size_t inputs,
                      size_t units, nn_real *scratch);
@@ -84,7 +85,7 @@ typedef struct {
     /* gb[o] = sum over b of delta[b][o] */
     void (*gradient_bias)(nn_real *gb, const nn_real *delta, size_t stride, size_t n);
 
-    /* g = fma(l2, w, g);  v = fma(m, v, -(mu g)), +0 if |v| < NN_VELOCITY_FLOOR;  w = w + v */
+    /* g = fma(l2, w, g);  v = fma(m, v, -(mu g)), +0 if |v| < NN_FLOOR;  w = w + v */
     void (*step)(nn_real *w, nn_real *v, const nn_real *g, size_t count, const nn_step *step);
 
     /* gradient and step in one, for o < width; g[inputs][stride] is work space. */

@@ -87,7 +87,7 @@ static void ref_backward(nn_real *delta_in, size_t in_stride, const nn_real *slo
             for (size_t o = 0; o < units; o++) {
                 sum = nn_fma(w[i * stride + o], delta[b * stride + o], sum);
             }
-            delta_in[b * in_stride + i] = sum * slope[b * in_stride + i];
+            delta_in[b * in_stride + i] = nn_flush(sum * slope[b * in_stride + i]);
         }
     }
 }
@@ -124,13 +124,10 @@ static void ref_gradient_pixels(nn_real *gw, nn_real *x, size_t x_stride,
 static void ref_step(nn_real *w, nn_real *v, const nn_real *g, size_t count, const nn_step *step)
 {
     const nn_real mu = step->learning_rate, m = step->momentum, l2 = step->l2;
-    const nn_real floor = (nn_real)NN_VELOCITY_FLOOR;
     for (size_t k = 0; k < count; k++) {
         nn_real slope = nn_fma(l2, w[k], g[k]);
-        nn_real velocity = nn_fma(m, v[k], -(mu * slope));
-        velocity = velocity < floor && velocity > -floor ? 0 : velocity;
-        v[k] = velocity;
-        w[k] += velocity;
+        v[k] = nn_flush(nn_fma(m, v[k], -(mu * slope)));
+        w[k] += v[k];
     }
 }
 

@@ -9,7 +9,7 @@
  *                          lane by lane
  *   vec_negate(v)          -v
  *   vec_fma(x, y, z)       x y + z, rounded once
- *   vec_flush(v)           +0 in the lanes where |v| < NN_VELOCITY_FLOOR, else v
+ *   vec_flush(v)           +0 in the lanes where |v| < NN_FLOOR, else v
  *   vec_is_zero(v)         whether every lane is 0
  *   vec_sum, vec_max       of all lanes; the sum adds the upper half to the lower until one is left
  *   vec_bytes(p)           VEC_LANES bytes from p, as floats
@@ -200,7 +200,7 @@ static void vector_backward(float *delta_in, size_t in_stride, const float *slop
                 sum = row_fma(delta[b * stride + o], row_load(scratch + o * NARROW + first), sum);
             }
             row slopes = row_load(slope + b * in_stride + first);
-            EACH_VEC sum.v[k] = vec_mul(sum.v[k], slopes.v[k]);
+            EACH_VEC sum.v[k] = vec_flush(vec_mul(sum.v[k], slopes.v[k]));
             row_store(delta_in + b * in_stride + first, sum);
         }
     }
