@@ -84,6 +84,27 @@ static inline bool vec_is_zero(vec v)
     return _mm256_testz_si256(_mm256_castps_si256(v), _mm256_castps_si256(v));
 }
 
+/* Within each group of four rows and lanes first, then the groups. */
+static inline void vec_transpose(vec square[VEC_LANES])
+{
+    vec pairs[VEC_LANES];
+    for (size_t r = 0; r < VEC_LANES; r += 2) {
+        pairs[r] = _mm256_unpacklo_ps(square[r], square[r + 1]);
+        pairs[r + 1] = _mm256_unpackhi_ps(square[r], square[r + 1]);
+    }
+    for (size_t r = 0; r < VEC_LANES; r += 4) {
+        square[r] = _mm256_shuffle_ps(pairs[r], pairs[r + 2], 0x44);
+        square[r + 1] = _mm256_shuffle_ps(pairs[r], pairs[r + 2], 0xee);
+        square[r + 2] = _mm256_shuffle_ps(pairs[r + 1], pairs[r + 3], 0x44);
+        square[r + 3] = _mm256_shuffle_ps(pairs[r + 1], pairs[r + 3], 0xee);
+    }
+    for (size_t r = 0; r < 4; r++) {
+        vec low = _mm256_permute2f128_ps(square[r], square[r + 4], 0x20);
+        square[r + 4] = _mm256_permute2f128_ps(square[r], square[r + 4], 0x31);
+        square[r] = low;
+    }
+}
+
 /* A bit for each of the 64 pixels from i: whether it is not zero in one of the samples. */
 static inline uint64_t used_in_chunk(const uint8_t *const *pixels, size_t count, size_t i)
 {

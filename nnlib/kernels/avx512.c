@@ -8,7 +8,7 @@
 #define TILE ((size_t)8)
 #define SLOTS ((size_t)10)
 #define HAVE_COMPRESS 1
-#define GEMM_M ((size_t)12)
+#define GEMM_M ((size_t)13)
 #define GEMM_ROWS ((size_t)2)
 
 typedef __m512 vec;
@@ -88,6 +88,32 @@ static inline vec vec_flush(vec v)
 static inline bool vec_is_zero(vec v)
 {
     return _mm512_test_epi32_mask(_mm512_castps_si512(v), _mm512_castps_si512(v)) == 0;
+}
+
+/* Within each group of four rows and lanes first, then the groups. */
+static inline void vec_transpose(vec square[VEC_LANES])
+{
+    vec pairs[VEC_LANES];
+    for (size_t r = 0; r < VEC_LANES; r += 2) {
+        pairs[r] = _mm512_unpacklo_ps(square[r], square[r + 1]);
+        pairs[r + 1] = _mm512_unpackhi_ps(square[r], square[r + 1]);
+    }
+    for (size_t r = 0; r < VEC_LANES; r += 4) {
+        square[r] = _mm512_shuffle_ps(pairs[r], pairs[r + 2], 0x44);
+        square[r + 1] = _mm512_shuffle_ps(pairs[r], pairs[r + 2], 0xee);
+        square[r + 2] = _mm512_shuffle_ps(pairs[r + 1], pairs[r + 3], 0x44);
+        square[r + 3] = _mm512_shuffle_ps(pairs[r + 1], pairs[r + 3], 0xee);
+    }
+    for (size_t r = 0; r < 4; r++) {
+        vec even = _mm512_shuffle_f32x4(square[r], square[r + 4], 0x88);
+        vec odd = _mm512_shuffle_f32x4(square[r], square[r + 4], 0xdd);
+        vec even2 = _mm512_shuffle_f32x4(square[r + 8], square[r + 12], 0x88);
+        vec odd2 = _mm512_shuffle_f32x4(square[r + 8], square[r + 12], 0xdd);
+        square[r] = _mm512_shuffle_f32x4(even, even2, 0x88);
+        square[r + 4] = _mm512_shuffle_f32x4(odd, odd2, 0x88);
+        square[r + 8] = _mm512_shuffle_f32x4(even, even2, 0xdd);
+        square[r + 12] = _mm512_shuffle_f32x4(odd, odd2, 0xdd);
+    }
 }
 
 /* A bit for each of the 64 pixels from i: whether it is not zero in one of the samples. */

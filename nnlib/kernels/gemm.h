@@ -14,10 +14,10 @@
 
 #define GEMM_N (GEMM_ROWS * NN_LANES)
 #define BLOCK_M (GEMM_M * 10) /* a block of A stays in the second-level cache */
-#define BLOCK_K ((size_t)320) /* a strip of B, BLOCK_K x GEMM_N, in the first */
-#define BLOCK_N (GEMM_N * 32)
+#define BLOCK_K ((size_t)512) /* a strip of B, BLOCK_K x GEMM_N, in the first */
+#define BLOCK_N (GEMM_N * 16)
 
-/* A matrix in memory: element [r][c] is at[r * row + c * column]. */
+/* A matrix in memory: element [r][c] is at[r * row + c * column], and one of the two steps is 1. */
 typedef struct {
     const float *at;
     size_t row, column;
@@ -44,55 +44,69 @@ typedef struct {
     float *pack;        /* work space of GEMM_PACK numbers */
 } gemm;
 
-#define GEMM_PACK (BLOCK_M * BLOCK_K + BLOCK_K * BLOCK_N)
+#define PACKED_A (BLOCK_M * BLOCK_K + NN_LANES)
+#define GEMM_PACK (PACKED_A + BLOCK_K * BLOCK_N + NN_LANES)
 
 static inline size_t smaller(size_t x, size_t y)
 {
     return x < y ? x : y;
 }
 
-/* Copies rows x columns of a matrix into strips of `width` columns (of the transpose, for A), each
- * strip running along k; what a last strip lacks is 0. */
-static void pack_strips(float *to, const float *from, size_t along_k, size_t across, size_t n_k,
-                        size_t n_across, size_t width)
+/* A block of a matrix is packed in strips of `width` elements across, each strip running along k:
+ * to[k][width]. What a last strip lacks is 0. */
+
+/* One strip of `used` elements that lie side by side; width is a constant. */
+static inline void copy_strip(float *to, const float *from, size_t along_k, size_t n_k, size_t used,
+                              const size_t width)
 {
-    for (size_t first = 0; first < n_across; first += width) {
-        size_t used = smaller(width, n_across - first);
-        const float *strip = from + first * across;
-        for (size_t k = 0; k < n_k; k++) {
-            for (size_t x = 0; x < used; x++) {
-                to[k * width + x] = strip[k * along_k + x * across];
-            }
-            for (size_t x = used; x < width; x++) {
-                to[k * width + x] = 0;
-            }
+    for (size_t k = 0; k < n_k; k++) {
+        if (used == width) {
+            memcpy(to + k * width, from + k * along_k, width * sizeof *to);
+        } else {
+            memset(to + k * width, 0, width * sizeof *to);
+            memcpy(to + k * width, from + k * along_k, used * sizeof *to);
         }
-        to += n_k * width;
     }
 }
 
-/* The same where the elements across lie side by side. */
-static void pack_rows(float *to, const float *from, size_t along_k, size_t n_k, size_t n_across,
-                      size_t width)
+/* One strip whose elements lie `across` apart and side by side along k: squares of VEC_LANES are
+ * transposed in registers. Each row is stored in whole vectors, from the right to the left, and
+ * what hangs over is written over by the next row: the pack has room for the last one. */
+static inline void transpose_strip(float *to, const float *from, size_t across, size_t n_k,
+                                   size_t used, const size_t width)
 {
-    for (size_t first = 0; first < n_across; first += width) {
-        size_t used = smaller(width, n_across - first);
-        for (size_t k = 0; k < n_k; k++) {
-            memcpy(to + k * width, from + first + k * along_k, used * sizeof *to);
-            memset(to + k * width + used, 0, (width - used) * sizeof *to);
+    const size_t parts = (width + VEC_LANES - 1) / VEC_LANES;
+    size_t k = 0;
+    for (; k + VEC_LANES <= n_k; k += VEC_LANES) {
+        for (size_t part = parts; part-- > 0;) {
+            vec square[VEC_LANES];
+            for (size_t r = 0; r < VEC_LANES; r++) {
+                size_t x = part * VEC_LANES + r;
+                square[r] = x < used ? vec_load(from + x * across + k) : vec_set(0);
+            }
+            vec_transpose(square);
+            for (size_t r = 0; r < VEC_LANES; r++) {
+                vec_store(to + (k + r) * width + part * VEC_LANES, square[r]);
+            }
         }
-        to += n_k * width;
+    }
+    for (; k < n_k; k++) {
+        for (size_t x = 0; x < width; x++) {
+            to[k * width + x] = x < used ? from[x * across + k] : 0;
+        }
     }
 }
 
-static void pack(float *to, matrix from, bool along_rows, size_t n_k, size_t n_across, size_t width)
+static inline void pack(float *to, const float *from, size_t along_k, size_t across, size_t n_k,
+                        size_t n_across, const size_t width)
 {
-    size_t along_k = along_rows ? from.row : from.column;
-    size_t across = along_rows ? from.column : from.row;
-    if (across == 1) {
-        pack_rows(to, from.at, along_k, n_k, n_across, width);
-    } else {
-        pack_strips(to, from.at, along_k, across, n_k, n_across, width);
+    for (size_t first = 0; first < n_across; first += width, to += n_k * width) {
+        size_t used = smaller(width, n_across - first);
+        if (across == 1) {
+            copy_strip(to, from + first, along_k, n_k, used, width);
+        } else {
+            transpose_strip(to, from + first * across, across, n_k, used, width);
+        }
     }
 }
 
@@ -112,6 +126,23 @@ static inline void finish(const gemm *p, size_t place, size_t column, row sum, b
     }
 }
 
+/* Asks for the weights and velocities of one row of a tile while its sums are computed. */
+static inline void expect_step(const gemm *p, size_t place)
+{
+    for (size_t j = 0; j < GEMM_ROWS; j++) {
+        __builtin_prefetch(p->w + place + j * NN_LANES, 1);
+        __builtin_prefetch(p->v + place + j * NN_LANES, 1);
+    }
+}
+
+/* Asks for the waiting sums of one row of the next tile. */
+static inline void expect_sums(const gemm *p, size_t place)
+{
+    for (size_t j = 0; j < GEMM_ROWS; j++) {
+        __builtin_prefetch(p->c + place + j * NN_LANES, 1);
+    }
+}
+
 /* One tile: GEMM_M rows by GEMM_N columns of C from `m`, `n`, over n_k values of k. */
 static void multiply_tile(const gemm *p, const float *a, const float *b, size_t m, size_t n,
                           size_t n_k, bool first, bool last)
@@ -125,14 +156,22 @@ static void multiply_tile(const gemm *p, const float *a, const float *b, size_t 
                 waiting ? row_load(p->c + (m + i) * p->c_row + n + j * NN_LANES) : row_zero();
         }
     }
-    for (size_t k = 0; k < n_k; k++) {
-        row across[GEMM_ROWS];
-        for (size_t j = 0; j < GEMM_ROWS; j++) {
-            across[j] = row_load(b + k * GEMM_N + j * NN_LANES);
+    for (size_t part = 0; part < GEMM_M; part++) {
+        if (last && p->end == TAKE_STEP && part < n_m) {
+            expect_step(p, (m + part) * p->c_row + n);
         }
-        for (size_t i = 0; i < GEMM_M; i++) {
+        if (!first && m + GEMM_M + part < p->m) {
+            expect_sums(p, (m + GEMM_M + part) * p->c_row + n);
+        }
+        for (size_t k = n_k * part / GEMM_M; k < n_k * (part + 1) / GEMM_M; k++) {
+            row across[GEMM_ROWS];
             for (size_t j = 0; j < GEMM_ROWS; j++) {
-                sum[i][j] = row_fma(a[k * GEMM_M + i], across[j], sum[i][j]);
+                across[j] = row_load(b + k * GEMM_N + j * NN_LANES);
+            }
+            for (size_t i = 0; i < GEMM_M; i++) {
+                for (size_t j = 0; j < GEMM_ROWS; j++) {
+                    sum[i][j] = row_fma(a[k * GEMM_M + i], across[j], sum[i][j]);
+                }
             }
         }
     }
@@ -158,18 +197,18 @@ static void multiply_block(const gemm *p, const float *a, const float *b, size_t
 
 static void multiply(const gemm *p)
 {
-    float *packed_a = p->pack, *packed_b = p->pack + BLOCK_M * BLOCK_K;
+    float *packed_a = p->pack, *packed_b = p->pack + PACKED_A;
     for (size_t n = 0; n < p->n; n += BLOCK_N) {
         size_t n_n = smaller(BLOCK_N, p->n - n);
         for (size_t k = 0; k < p->k; k += BLOCK_K) {
             size_t n_k = smaller(BLOCK_K, p->k - k);
-            matrix b = {p->b.at + k * p->b.row + n * p->b.column, p->b.row, p->b.column};
             size_t columns = p->b_columns ? p->b_columns : p->n;
-            pack(packed_b, b, true, n_k, smaller(n_n, columns - n), GEMM_N);
+            pack(packed_b, p->b.at + k * p->b.row + n * p->b.column, p->b.row, p->b.column, n_k,
+                 smaller(n_n, columns - n), GEMM_N);
             for (size_t m = 0; m < p->m; m += BLOCK_M) {
                 size_t n_m = smaller(BLOCK_M, p->m - m);
-                matrix a = {p->a.at + m * p->a.row + k * p->a.column, p->a.row, p->a.column};
-                pack(packed_a, a, false, n_k, n_m, GEMM_M);
+                pack(packed_a, p->a.at + m * p->a.row + k * p->a.column, p->a.column, p->a.row, n_k,
+                     n_m, GEMM_M);
                 multiply_block(p, packed_a, packed_b, m, n_m, n, n_n, n_k, k == 0, k + n_k == p->k);
             }
         }

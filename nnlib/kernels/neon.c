@@ -81,6 +81,17 @@ static inline bool vec_is_zero(vec v)
     return vmaxvq_u32(vreinterpretq_u32_f32(v)) == 0;
 }
 
+static inline void vec_transpose(vec square[VEC_LANES])
+{
+    float32x4x2_t low = vzipq_f32(square[0], square[2]), high = vzipq_f32(square[1], square[3]);
+    float32x4x2_t first = vzipq_f32(low.val[0], high.val[0]);
+    float32x4x2_t last = vzipq_f32(low.val[1], high.val[1]);
+    square[0] = first.val[0];
+    square[1] = first.val[1];
+    square[2] = last.val[0];
+    square[3] = last.val[1];
+}
+
 /* A bit for each of the 64 pixels from i: whether it is not zero in one of the samples. */
 static inline uint64_t used_in_chunk(const uint8_t *const *pixels, size_t count, size_t i)
 {

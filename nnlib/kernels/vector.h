@@ -11,6 +11,7 @@
  *   vec_fma(x, y, z)       x y + z, rounded once
  *   vec_flush(v)           +0 in the lanes where |v| < NN_FLOOR, else v
  *   vec_is_zero(v)         whether every lane is 0
+ *   vec_transpose(square)  VEC_LANES rows become columns
  *   vec_sum, vec_max       of all lanes; the sum adds the upper half to the lower until one is left
  *   vec_bytes(p)           VEC_LANES bytes from p, as floats
  *   used_in_chunk          a bit for each of 64 pixels: whether it is not 0 in one of the samples
