@@ -19,6 +19,22 @@ def read(name):
         return file.read()
 
 
+def known_tests():
+    """Names of tests: those that CTest runs, `suite.name` of Criterion's, and `cli_X.test_name`."""
+    build = os.path.dirname(os.environ["EXAMPLE"])
+    with open(os.path.join(build, "CTestTestfile.cmake"), encoding="utf-8") as file:
+        names = set(re.findall(r"^add_test\((?:\[=\[)?(\w+)", file.read(), re.MULTILINE))
+    for name in list(names):
+        if os.path.exists(os.path.join(TOP, f"tests/{name}.c")):
+            names |= {".".join(found) for found in
+                      re.findall(r"^Test\((\w+), (\w+)", read(f"tests/{name}.c"), re.MULTILINE)}
+        script = f"tests/cli/{name.replace('cli_', 'test_', 1)}.py"
+        if name.startswith("cli_") and os.path.exists(os.path.join(TOP, script)):
+            names |= {f"{name}.{found}" for found in
+                      re.findall(r"^ +def (test_\w+)", read(script), re.MULTILINE)}
+    return names
+
+
 class Readme(unittest.TestCase):
     def setUp(self):
         self.text = read("README.md")
@@ -44,6 +60,17 @@ class Readme(unittest.TestCase):
             for option in re.findall(r"--[\w-]+", rest):
                 with self.subTest(command=command, option=option):
                     self.assertIn(option, help_text)
+
+    def test_the_tests_it_names_exist(self):
+        section = self.text.split("## Reliability\n")[1].split("\n## ")[0]
+        rows = re.findall(r"^\| (.*) \| (.*) \| (.*) \|$", section, re.MULTILINE)[1:]
+        self.assertGreater(len(rows), 5)
+        known = known_tests()
+        for wrong, happens, tests in rows:
+            with self.subTest(row=wrong):
+                self.assertTrue(happens)
+                self.assertRegex(tests, r"\A`[\w.]+`(, `[\w.]+`)*\Z")
+                self.assertLessEqual(set(tests.strip("`").split("`, `")), known)
 
     def test_its_example_trains_evaluates_and_saves(self):
         with tempfile.TemporaryDirectory() as folder:
