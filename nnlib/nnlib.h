@@ -6,7 +6,7 @@
  * The header follows the data:
  *
  *     status, memory, random numbers -> files -> IDX -> data sets -> network -> forward and
- *     backward -> gradient descent -> training -> evaluation -> model files
+ *     backward -> gradient descent -> training -> checkpoints -> evaluation -> model files
  *
  * Notation (used in every comment): layer l has pre-activations a(l) = W(l) z(l-1) + b(l) and
  * outputs z(l) = h(a(l)); z(0) is the input. W(l)[j][i] joins unit i of layer l-1 to unit j of
@@ -51,7 +51,7 @@ typedef enum {
     NN_ERR_MEMORY,   /* an allocation failed */
     NN_ERR_IO,       /* the system refused to open, read, write or rename */
     NN_ERR_DATA,     /* a data file or data set is not what it should be */
-    NN_ERR_MODEL,    /* a model file is not what it should be */
+    NN_ERR_MODEL,    /* a model or checkpoint file is not what it should be */
     NN_ERR_DIVERGED, /* training blew up: a loss that is not finite or grew without bound */
     NN_ERR_STOPPED   /* the caller's callback asked to stop */
 } nn_status;
@@ -456,6 +456,44 @@ nn_status nn_train(nn_net *net, const nn_data *train, const nn_data *validation,
                    const nn_train_options *options, nn_train_result *result);
 
 #define NN_DIVERGED_FACTOR 10.0
+
+/* A training under way: what nn_train makes, runs and frees, for those who stop it and go on. */
+typedef struct nn_trainer nn_trainer;
+
+/* Makes a training at its start; nothing is learned yet. Options are copied; network and data must
+ * outlive it, and nobody else may change them. NN_ERR_ARGUMENT, NN_ERR_MEMORY: as nn_train. */
+nn_status nn_trainer_new(nn_trainer **out, nn_net *net, const nn_data *train,
+                         const nn_data *validation, const nn_train_options *options);
+void nn_trainer_free(nn_trainer *trainer);
+
+/* Trains, from where it stands, to the end; result may be NULL. Returns what nn_train does, and
+ * NN_ERR_ARGUMENT if it has diverged before. After NN_ERR_STOPPED it can be called again: what
+ * comes out is bit for bit the same as without the stop. */
+nn_status nn_trainer_run(nn_trainer *trainer, nn_train_result *result);
+
+/* Where a training stands. */
+typedef struct {
+    size_t epochs; /* completed */
+    size_t images; /* of the next one, trained on already */
+} nn_position;
+
+nn_position nn_trainer_position(const nn_trainer *trainer);
+
+/* ---- checkpoints -------------------------------------------------------------------------- */
+
+/* Writes down where a training stands, all that decides how it goes on: parameters, velocities,
+ * generator, order of the samples and place in it, sums of the epoch, learning rate, best
+ * parameters so far; as safetensors. May be called between batches, which is in a callback or
+ * while nn_trainer_run is not at work. NN_ERR_DIVERGED: the training has diverged; NN_ERR_IO,
+ * NN_ERR_MEMORY. The target is then as it was. */
+nn_status nn_checkpoint_save(nn_trainer *trainer, const char *path);
+
+/* Puts a training where the checkpoint says. It must be the same training: network, data, and all
+ * options but the number of epochs and the callbacks. The file is checked as strictly as a model.
+ * NN_ERR_ARGUMENT: it is of a training with other options, or more epochs are done than are asked
+ * for; NN_ERR_DATA: of one on other data; the text names what differs. NN_ERR_MODEL: it is no sound
+ * checkpoint; NN_ERR_IO, NN_ERR_MEMORY. The training then stands where it stood. */
+nn_status nn_checkpoint_load(nn_trainer *trainer, const char *path);
 
 /* ---- evaluation --------------------------------------------------------------------------- */
 

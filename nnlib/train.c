@@ -1,20 +1,5 @@
 /* Training: epochs of shuffled mini-batches, validation, early stopping. */
-#include "net.h"
-
-typedef struct {
-    nn_net *net;
-    const nn_data *train, *validation;
-    const nn_train_options *options;
-    nn_state *state;
-    nn_sgd *sgd;
-    nn_net *kept;    /* the parameters to fall back to: the last good epoch's, or the best one's */
-    uint32_t *order; /* [train->n], shuffled anew each epoch */
-    nn_rng rng;
-    double learning_rate;
-    double first_loss;      /* of the first batch */
-    double best_validation; /* the lowest validation loss so far */
-    size_t best_epoch, epochs_done;
-} trainer;
+#include "train.h"
 
 /* ---- checks ---- */
 
@@ -64,9 +49,9 @@ static nn_status check_options(const nn_train_options *options, const nn_data *v
     return NN_OK;
 }
 
-static nn_status check(const trainer *t)
+static nn_status check(const nn_trainer *t)
 {
-    nn_status status = check_options(t->options, t->validation);
+    nn_status status = check_options(&t->options, t->validation);
     if (status == NN_OK) {
         status = check_data(t->net, t->train, "training");
     }
@@ -80,12 +65,12 @@ static nn_status check(const trainer *t)
 
 #define VALIDATION_BLOCK 100 /* samples a forward pass: small enough to stay in the cache */
 
-static size_t batch_size(const trainer *t)
+static size_t batch_size(const nn_trainer *t)
 {
-    return t->options->batch < t->train->n ? t->options->batch : t->train->n;
+    return t->options.batch < t->train->n ? t->options.batch : t->train->n;
 }
 
-static nn_status init(trainer *t)
+static nn_status init(nn_trainer *t)
 {
     size_t max_batch = batch_size(t);
     if (t->validation && max_batch < VALIDATION_BLOCK) {
@@ -108,18 +93,45 @@ static nn_status init(trainer *t)
     for (size_t k = 0; k < t->train->n; k++) {
         t->order[k] = (uint32_t)k;
     }
-    nn_rng_seed(&t->rng, t->options->seed);
-    nn_rng_jump(&t->rng); /* the stream before the jump is that of the first weights */
-    t->learning_rate = t->options->learning_rate;
+    nn_rng_seed(&t->now.rng, t->options.seed);
+    nn_rng_jump(&t->now.rng); /* the stream before the jump is that of the first weights */
+    t->now.mask_rng = t->now.rng;
+    t->now.learning_rate = t->options.learning_rate;
     return NN_OK;
 }
 
-static void release(trainer *t)
+nn_status nn_trainer_new(nn_trainer **out, nn_net *net, const nn_data *train,
+                         const nn_data *validation, const nn_train_options *options)
 {
-    nn_free(t->order);
-    nn_net_free(t->kept);
-    nn_sgd_free(t->sgd);
-    nn_state_free(t->state);
+    const nn_trainer start = {
+        .net = net, .train = train, .validation = validation, .options = *options};
+    nn_status status = check(&start);
+    if (status != NN_OK) {
+        return status;
+    }
+    nn_trainer *t = nn_alloc(sizeof *t);
+    if (!t) {
+        return nn_fail(NN_ERR_MEMORY, "out of memory for a training");
+    }
+    *t = start;
+    status = init(t);
+    if (status != NN_OK) {
+        nn_trainer_free(t);
+        return status;
+    }
+    *out = t;
+    return NN_OK;
+}
+
+void nn_trainer_free(nn_trainer *t)
+{
+    if (t) {
+        nn_free(t->order);
+        nn_net_free(t->kept);
+        nn_sgd_free(t->sgd);
+        nn_state_free(t->state);
+        nn_free(t);
+    }
 }
 
 /* ---- one epoch ---- */
@@ -132,61 +144,72 @@ static nn_status diverged(size_t epoch, double loss)
 }
 
 /* One step: forward, loss, backward, update. Adds the batch to the epoch's sums. */
-static nn_status train_batch(trainer *t, const nn_batch *batch, nn_epoch *epoch, double *loss_sum,
-                             size_t *correct)
+static nn_status train_batch(nn_trainer *t, const nn_batch *batch)
 {
-    const nn_train_options *options = t->options;
-    const nn_sgd_options step = {t->learning_rate, options->momentum, options->l2};
-    size_t right;
-    nn_forward_train(t->net, t->state, batch, options->mask, &t->rng);
-    double loss = nn_batch_loss(t->net, t->state, batch, &right);
+    const nn_sgd_options step = {t->now.learning_rate, t->options.momentum, t->options.l2};
+    size_t correct;
+    nn_forward_train(t->net, t->state, batch, t->options.mask, &t->now.rng);
+    double loss = nn_batch_loss(t->net, t->state, batch, &correct);
     if (!isfinite(loss)) {
-        return diverged(epoch->epoch, loss);
+        return diverged((size_t)t->now.epochs_done + 1, loss);
     }
     nn_backward_and_step(t->net, t->state, batch, t->sgd, &step);
-    if (epoch->epoch == 1 && epoch->images == 0) {
-        t->first_loss = loss;
+    if (t->now.epochs_done == 0 && t->now.images == 0) {
+        t->now.first_loss = loss;
     }
-    *loss_sum += loss * (double)batch->n;
-    *correct += right;
-    epoch->images += batch->n;
+    t->now.loss_sum += loss * (double)batch->n;
+    t->now.correct += correct;
+    t->now.images += batch->n;
     return NN_OK;
 }
 
-/* All samples once, in a new order. */
-static nn_status train_epoch(trainer *t, nn_epoch *epoch)
+/* Begins an epoch: a new order of the samples, and masks that are drawn once. */
+static void begin_epoch(nn_trainer *t)
 {
-    const nn_train_options *options = t->options;
-    double loss_sum = 0;
-    size_t correct = 0;
-    nn_rng_shuffle(&t->rng, t->order, t->train->n);
-    if (options->mask == NN_MASK_EPOCH) {
-        nn_draw_masks(t->net, t->state, &t->rng);
+    nn_rng_shuffle(&t->now.rng, t->order, t->train->n);
+    t->now.mask_rng = t->now.rng;
+    if (t->options.mask == NN_MASK_EPOCH) {
+        nn_draw_masks(t->net, t->state, &t->now.rng);
     }
-    for (size_t first = 0; first < t->train->n; first += options->batch) {
-        size_t left = t->train->n - first;
+}
+
+/* Tells what the epoch has come to so far. */
+static void sum_up(const nn_trainer *t, nn_epoch *epoch)
+{
+    epoch->images = (size_t)t->now.images;
+    epoch->loss = t->now.loss_sum / (double)t->now.images;
+    epoch->accuracy = (double)t->now.correct / (double)t->now.images;
+}
+
+/* All samples once, or those that are left of an epoch that was stopped. */
+static nn_status train_epoch(nn_trainer *t, nn_epoch *epoch)
+{
+    const nn_train_options *options = &t->options;
+    if (t->now.images == 0) {
+        begin_epoch(t);
+    }
+    while (t->now.images < t->train->n) {
+        size_t first = (size_t)t->now.images, left = t->train->n - first;
         size_t n = left < options->batch ? left : options->batch;
         nn_batch batch = {t->train, t->order + first, n};
         nn_state_expect(t->state, left - n);
-        nn_status status = train_batch(t, &batch, epoch, &loss_sum, &correct);
+        nn_status status = train_batch(t, &batch);
         if (status != NN_OK) {
             return status;
         }
-        epoch->loss = loss_sum / (double)epoch->images;
-        epoch->accuracy = (double)correct / (double)epoch->images;
+        sum_up(t, epoch);
         if (options->on_batch &&
             !options->on_batch(options->context, epoch->epoch, epoch->images, epoch->loss)) {
             return nn_fail(NN_ERR_STOPPED, "training was stopped in epoch %zu", epoch->epoch);
         }
-        if (left <= options->batch) {
-            break; /* first + batch may overflow */
-        }
     }
-    bool good = epoch->loss <= NN_DIVERGED_FACTOR * (1 + t->first_loss) && nn_net_is_finite(t->net);
+    sum_up(t, epoch);
+    bool good =
+        epoch->loss <= NN_DIVERGED_FACTOR * (1 + t->now.first_loss) && nn_net_is_finite(t->net);
     return good ? NN_OK : diverged(epoch->epoch, epoch->loss);
 }
 
-static void validate(trainer *t, nn_epoch *epoch)
+static void validate(nn_trainer *t, nn_epoch *epoch)
 {
     nn_state_expect(t->state, 0);
     const nn_data *data = t->validation;
@@ -204,28 +227,41 @@ static void validate(trainer *t, nn_epoch *epoch)
     epoch->validation_loss = loss_sum / (double)data->n;
     epoch->validation_accuracy = (double)correct / (double)data->n;
     epoch->best = isfinite(epoch->validation_loss) &&
-                  (t->best_epoch == 0 || epoch->validation_loss < t->best_validation);
+                  (t->now.best_epoch == 0 || epoch->validation_loss < t->now.best_validation);
     if (epoch->best) {
-        t->best_validation = epoch->validation_loss;
-        t->best_epoch = epoch->epoch;
+        t->now.best_validation = epoch->validation_loss;
+        t->now.best_epoch = epoch->epoch;
     }
 }
 
 /* ---- all epochs ---- */
 
-static bool out_of_patience(const trainer *t)
+static bool out_of_patience(const nn_trainer *t)
 {
-    return t->options->patience > 0 && t->epochs_done - t->best_epoch >= t->options->patience;
+    return t->options.patience > 0 && t->now.epochs_done - t->now.best_epoch >= t->options.patience;
+}
+
+/* Goes over to the next epoch. */
+static void end_epoch(nn_trainer *t, const nn_epoch *epoch)
+{
+    if (t->options.patience == 0 || epoch->best) {
+        nn_net_copy_params(t->kept, t->net);
+    }
+    t->now.epochs_done++;
+    t->now.images = 0;
+    t->now.correct = 0;
+    t->now.loss_sum = 0;
+    t->now.learning_rate /= 1 + t->options.decay; /* mu(k+1) = mu(k) / (1 + decay) */
 }
 
 /* Trains to the end, to the end of patience, or to a stop. */
-static nn_status run(trainer *t)
+static nn_status run(nn_trainer *t)
 {
-    const nn_train_options *options = t->options;
-    while (t->epochs_done < options->epochs && !out_of_patience(t)) {
-        nn_epoch epoch = {.epoch = t->epochs_done + 1,
+    const nn_train_options *options = &t->options;
+    while (t->now.epochs_done < options->epochs && !out_of_patience(t)) {
+        nn_epoch epoch = {.epoch = (size_t)t->now.epochs_done + 1,
                           .epochs = options->epochs,
-                          .learning_rate = t->learning_rate};
+                          .learning_rate = t->now.learning_rate};
         nn_status status = train_epoch(t, &epoch);
         if (status != NN_OK) {
             return status;
@@ -236,11 +272,7 @@ static nn_status run(trainer *t)
                 return diverged(epoch.epoch, epoch.validation_loss);
             }
         }
-        t->epochs_done++;
-        if (options->patience == 0 || epoch.best) {
-            nn_net_copy_params(t->kept, t->net);
-        }
-        t->learning_rate /= 1 + options->decay; /* mu(k+1) = mu(k) / (1 + decay) */
+        end_epoch(t, &epoch);
         if (options->on_epoch && !options->on_epoch(options->context, &epoch)) {
             return nn_fail(NN_ERR_STOPPED, "training was stopped after epoch %zu", epoch.epoch);
         }
@@ -248,33 +280,61 @@ static nn_status run(trainer *t)
     return NN_OK;
 }
 
-/* Puts the parameters in place that the outcome promises, and tells which they are. */
-static void settle(trainer *t, nn_status status, nn_train_result *result)
+/* Exchanges the parameters that training goes on with and those that were kept. */
+static void swap_params(nn_trainer *t)
 {
-    bool take_kept = status == NN_ERR_DIVERGED || (status == NN_OK && t->options->patience > 0);
-    if (take_kept) {
+    nn_real *net = t->net->params, *kept = t->kept->params;
+    for (size_t k = 0; k < t->net->block_size; k++) {
+        nn_real last = net[k];
+        net[k] = kept[k];
+        kept[k] = last;
+    }
+    t->swapped = !t->swapped;
+}
+
+/* Puts the parameters in place that the outcome promises, and tells which they are. */
+static void settle(nn_trainer *t, nn_status status, nn_train_result *result)
+{
+    bool best = status != NN_ERR_STOPPED && t->options.patience > 0;
+    t->diverged = status == NN_ERR_DIVERGED;
+    if (t->diverged) {
         nn_net_copy_params(t->net, t->kept);
+    } else if (best) {
+        swap_params(t);
     }
     if (result) {
-        result->epochs = t->epochs_done;
-        result->best_epoch = take_kept && t->options->patience > 0 ? t->best_epoch : t->epochs_done;
-        result->stopped_early = status == NN_OK && t->epochs_done < t->options->epochs;
+        result->epochs = (size_t)t->now.epochs_done;
+        result->best_epoch = (size_t)(best ? t->now.best_epoch : t->now.epochs_done);
+        result->stopped_early = status == NN_OK && t->now.epochs_done < t->options.epochs;
     }
+}
+
+nn_status nn_trainer_run(nn_trainer *t, nn_train_result *result)
+{
+    if (t->diverged) {
+        return nn_fail(NN_ERR_ARGUMENT, "a training that has diverged cannot go on");
+    }
+    if (t->swapped) {
+        swap_params(t);
+    }
+    nn_status status = run(t);
+    settle(t, status, result);
+    return status;
+}
+
+nn_position nn_trainer_position(const nn_trainer *t)
+{
+    return (nn_position){(size_t)t->now.epochs_done, (size_t)t->now.images};
 }
 
 nn_status nn_train(nn_net *net, const nn_data *train, const nn_data *validation,
                    const nn_train_options *options, nn_train_result *result)
 {
-    trainer t = {.net = net, .train = train, .validation = validation, .options = options};
-    nn_status status = check(&t);
-    if (status != NN_OK) {
-        return status;
-    }
-    status = init(&t);
+    nn_trainer *t;
+    nn_status status = nn_trainer_new(&t, net, train, validation, options);
     if (status == NN_OK) {
-        status = run(&t);
-        settle(&t, status, result);
+        status = nn_trainer_run(t, result);
+        nn_trainer_free(t);
     }
-    release(&t);
     return status;
 }
