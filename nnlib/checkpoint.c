@@ -9,6 +9,7 @@
 #include "train.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define KEY_TRAINING "training"
 #define KEY_DATA "data"
@@ -134,6 +135,28 @@ static bool add_hex(cJSON *object, const char *key, uint32_t value)
     return cJSON_AddStringToObject(object, key, text) != NULL;
 }
 
+/* Adds a number in as many digits as tell it from all others (cJSON's own texts allow for
+ * rounding), with a point whatever the locale. */
+static bool add_real(cJSON *object, const char *key, double value)
+{
+    char text[40], plain[40];
+    size_t n = 0;
+    for (int digits = 15; digits <= 17; digits++) {
+        (void)snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) {
+            break;
+        }
+    }
+    for (const char *c = text; *c; c++) {
+        bool separator = !strchr("0123456789+-e", *c);
+        if (!separator || n == 0 || plain[n - 1] != '.') {
+            plain[n++] = separator ? '.' : *c;
+        }
+    }
+    plain[n] = '\0';
+    return cJSON_AddStringToObject(object, key, plain) != NULL;
+}
+
 static char *print_and_delete(cJSON *object, bool ok)
 {
     char *text = ok ? cJSON_PrintUnformatted(object) : NULL;
@@ -168,10 +191,9 @@ static char *training_text(const nn_trainer *t)
     return print_and_delete(
         object, cJSON_AddStringToObject(object, "version", NN_VERSION) &&
                     cJSON_AddNumberToObject(object, "batch", (double)o->batch) &&
-                    cJSON_AddNumberToObject(object, "learning rate", o->learning_rate) &&
-                    cJSON_AddNumberToObject(object, "momentum", o->momentum) &&
-                    cJSON_AddNumberToObject(object, "decay", o->decay) &&
-                    cJSON_AddNumberToObject(object, "l2", o->l2) &&
+                    add_real(object, "learning rate", o->learning_rate) &&
+                    add_real(object, "momentum", o->momentum) &&
+                    add_real(object, "decay", o->decay) && add_real(object, "l2", o->l2) &&
                     cJSON_AddStringToObject(object, "mask",
                                             o->mask == NN_MASK_EPOCH ? "epoch" : "sample") &&
                     cJSON_AddStringToObject(object, "seed", seed) &&
