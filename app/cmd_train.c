@@ -11,7 +11,8 @@
 
 /* ---- options ------------------------------------------------------------------------------ */
 
-static const train_values defaults = {.steps = RECIPE_DEFAULTS, .out = TRAINED_PATH};
+static const train_values defaults = {
+    .steps = RECIPE_DEFAULTS, .out = TRAINED_PATH, .every = OPTION_AUTOMATIC};
 
 #define AT(field) offsetof(train_values, field)
 #define STEP(field) .recorded = true, .offset = offsetof(train_values, steps.field)
@@ -61,6 +62,16 @@ static const option_spec options[] = {
      .help = "stop after N epochs without a lower validation loss and keep the best; 0 never stops",
      .range = RANGE(0, 1e6)},
 
+    {.kind = OPTION_GROUP, .help = "Stopping and going on"},
+    {"checkpoint", OPTION_TEXT, .offset = AT(checkpoint), .value = "FILE",
+     .help = "write down where training stands, now and then, on Ctrl-C and at the end"},
+    {"every", OPTION_SIZE, .offset = AT(every), .value = "N",
+     .help = "batches from one checkpoint to the next", .automatic = "an epoch's",
+     .range = RANGE(1, 1e9)},
+    {"resume", OPTION_TEXT, .offset = AT(resume), .value = "FILE",
+     .help = "go on from a checkpoint, with the same options and data; more --epochs may be asked "
+             "for"},
+
     {.kind = OPTION_GROUP, .help = "Files and messages"},
     {"data", OPTION_TEXT, .offset = AT(data), .value = "DIR",
      .help = "where the data files are; default $DIGITS_DATA, data/mnist or "
@@ -85,21 +96,58 @@ static int refuse_patience(void)
     return EXIT_USAGE;
 }
 
+/* Complains if two options name one file. The checkpoint that training goes on from may be the one
+ * that it writes. */
+static int check_names(const train_values *values)
+{
+    const struct {
+        const char *option, *path, *other_option, *other;
+    } pairs[] = {
+        {"log", values->log, "out", values->out},
+        {"checkpoint", values->checkpoint, "out", values->out},
+        {"resume", values->resume, "out", values->out},
+        {"log", values->log, "checkpoint", values->checkpoint},
+        {"log", values->log, "resume", values->resume},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        if (pairs[i].path && pairs[i].other && path_same(pairs[i].path, pairs[i].other)) {
+            complain("--%s and --%s are the same file, '%s'", pairs[i].option,
+                     pairs[i].other_option, pairs[i].path);
+            return EXIT_USAGE;
+        }
+    }
+    return EXIT_DONE;
+}
+
+/* Checks that all files could be written now. */
+static nn_status check_targets(const train_values *values)
+{
+    nn_status status = file_check_target(values->out, values->force ? NULL : trained_check);
+    if (status == NN_OK && values->log && path_look(values->log) != PATH_OTHER) {
+        status = file_check_target(values->log, values->force ? NULL : train_log_check);
+    }
+    if (status == NN_OK && values->checkpoint) {
+        status =
+            file_check_target(values->checkpoint, values->force ? NULL : train_checkpoint_check);
+    }
+    return status;
+}
+
 /* Checks what can be known before the data are loaded. */
 static int check_values(const train_values *values)
 {
-    if (values->log && strcmp(values->log, values->out) == 0) {
-        complain("--log and --out are the same file, '%s'", values->out);
+    int code = check_names(values);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    if (values->every != OPTION_AUTOMATIC && !values->checkpoint) {
+        complain("--every needs --checkpoint");
         return EXIT_USAGE;
     }
     if (values->steps.patience > 0 && values->steps.validation == 0) {
         return refuse_patience();
     }
-    nn_status status = file_check_target(values->out, values->force ? NULL : trained_check);
-    if (status == NN_OK && values->log && path_look(values->log) != PATH_OTHER) {
-        status = file_check_target(values->log, values->force ? NULL : train_log_check);
-    }
-    return fail(status, ROLE_OUTPUT);
+    return fail(check_targets(values), ROLE_OUTPUT);
 }
 
 static int settle(train_run *r)
@@ -152,6 +200,37 @@ static int make_network(train_run *r)
     return r->network ? EXIT_DONE : fail_memory();
 }
 
+static bool on_batch(void *context, size_t epoch, size_t images_done, double mean_loss)
+{
+    train_run *r = context;
+    bool go_on = watch_batch(&r->watch, epoch, images_done, mean_loss);
+    if (go_on) {
+        train_checkpoint_batch(r, epoch, images_done);
+    }
+    return go_on;
+}
+
+static bool on_epoch(void *context, const nn_epoch *epoch)
+{
+    train_run *r = context;
+    bool go_on = watch_epoch(&r->watch, epoch);
+    if (go_on) {
+        train_checkpoint_epoch(r);
+    }
+    return go_on;
+}
+
+static int make_trainer(train_run *r)
+{
+    nn_train_options how = recipe_train_options(&r->values.steps);
+    how.context = r;
+    how.on_batch = on_batch;
+    how.on_epoch = on_epoch;
+    return fail(nn_trainer_new(&r->trainer, r->net, &r->learn,
+                               r->validate.n > 0 ? &r->validate : NULL, &how),
+                ROLE_DATA);
+}
+
 static int announce(train_run *r)
 {
     if (!r->values.quiet) {
@@ -165,9 +244,15 @@ static int start_log(train_run *r)
     if (!r->values.log) {
         return EXIT_DONE;
     }
-    int code = fail(train_log_open(&r->log, r->values.log), ROLE_OUTPUT);
-    train_log_start(r, options);
-    return code;
+    bool kept;
+    nn_status status = train_log_cut(&kept, r, options);
+    if (status == NN_OK) {
+        status = train_log_open(&r->log, r->values.log, kept);
+    }
+    if (status == NN_OK && !kept) {
+        train_log_start(r, options);
+    }
+    return fail(status, ROLE_OUTPUT);
 }
 
 /* ---- training ----------------------------------------------------------------------------- */
@@ -179,14 +264,10 @@ static bool has_learned(const train_run *r)
 
 static int train(train_run *r)
 {
-    nn_train_options how = recipe_train_options(&r->values.steps);
-    how.context = &r->watch;
-    how.on_batch = watch_batch;
-    how.on_epoch = watch_epoch;
     interrupt_catch();
-    watch_start(&r->watch, r->values.quiet, r->learn.n, how.epochs, &r->log);
-    r->status =
-        nn_train(r->net, &r->learn, r->validate.n > 0 ? &r->validate : NULL, &how, &r->result);
+    watch_start(&r->watch, r->values.quiet, r->learn.n, r->values.steps.epochs, &r->log);
+    watch_resume(&r->watch, &r->from);
+    r->status = nn_trainer_run(r->trainer, &r->result);
     r->seconds = clock_seconds() - r->watch.started_at;
     progress_clear(&r->watch.bar);
     switch (r->status) {
@@ -275,6 +356,17 @@ static int save(train_run *r)
     return fail(status == NN_ERR_MODEL ? NN_ERR_DIVERGED : status, ROLE_OUTPUT);
 }
 
+/* Writes the last checkpoint: from it, training goes on when more epochs are asked for. */
+static int save_checkpoint(train_run *r)
+{
+    bool wanted = r->values.checkpoint && (r->status == NN_OK || r->status == NN_ERR_STOPPED);
+    int code = wanted ? train_checkpoint_write(r) : EXIT_DONE;
+    if (wanted && code == EXIT_DONE && r->status == NN_ERR_STOPPED) {
+        advise("the same command with --resume %s goes on", r->values.checkpoint);
+    }
+    return code;
+}
+
 static int report(const train_run *r)
 {
     if (r->values.json) {
@@ -289,10 +381,11 @@ static int report(const train_run *r)
 /* Whatever fails, the log is brought to its end. */
 static int finish(train_run *r)
 {
-    int code = save(r);
+    int code = save(r), checkpoint_code = save_checkpoint(r);
     train_log_end(r);
     int log_code = fail(train_log_close(&r->log), ROLE_OUTPUT);
     int report_code = report(r);
+    code = code == EXIT_DONE ? checkpoint_code : code;
     code = code == EXIT_DONE ? log_code : code;
     return code == EXIT_DONE ? report_code : code;
 }
@@ -304,6 +397,7 @@ static void release(train_run *r)
     (void)train_log_close(&r->log);
     nn_report_release(&r->report);
     nn_free(r->network);
+    nn_trainer_free(r->trainer);
     nn_net_free(r->net);
     dataset_release(&r->set);
 }
@@ -311,7 +405,8 @@ static void release(train_run *r)
 static int run_train(const void *values, size_t n_arguments, char **arguments)
 {
     static int (*const steps[])(train_run * r) = {
-        settle, load, split_data, make_network, announce, start_log, train, measure, finish};
+        settle,   load,      split_data, make_network, make_trainer, train_resume,
+        announce, start_log, train,      measure,      finish};
     (void)n_arguments;
     (void)arguments;
     train_run r = {.values = *(const train_values *)values};
@@ -335,10 +430,14 @@ const command command_train = {
         "momentum, and saves it as a model file. The same seed, data and options give the same "
         "file, byte for byte.\n"
         "Ctrl-C finishes the batch, saves what was learned and exits with code 130. If training "
-        "blows up, the last good epoch is saved and the exit code is 5.",
+        "blows up, the last good epoch is saved and the exit code is 5.\n"
+        "A training that was stopped at a checkpoint, by Ctrl-C or by force, goes on with "
+        "--resume, and ends in the same file as if it had not been stopped.",
     .examples = "  digits train --seed 1\n"
                 "  digits train --hidden 300,100 --activation relu --lr 0.05 --dropout 0.1\n"
-                "  digits train --epochs 100 --patience 5 --log run.jsonl --out best.safetensors\n",
+                "  digits train --epochs 100 --patience 5 --log run.jsonl --out best.safetensors\n"
+                "  digits train --hidden 2000 --checkpoint run.ckpt --every 500\n"
+                "  digits train --hidden 2000 --checkpoint run.ckpt --resume run.ckpt\n",
     .options = options,
     .defaults = &defaults,
     .size = sizeof defaults,

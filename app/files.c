@@ -22,6 +22,41 @@ path_kind path_look(const char *path)
     return S_ISDIR(info.st_mode) ? PATH_FOLDER : PATH_OTHER;
 }
 
+/* Looks at the folder that a path's last part stands in. */
+static bool look_at_folder(const char *path, struct stat *info)
+{
+    char folder[4096] = ".";
+    const char *slash = strrchr(path, '/');
+    size_t length = slash ? (size_t)(slash - path) + 1 : 1;
+    if (length >= sizeof folder) {
+        return false;
+    }
+    memcpy(folder, slash ? path : ".", length);
+    folder[length] = '\0';
+    return stat(folder, info) == 0;
+}
+
+static const char *last_part(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+bool path_same(const char *a, const char *b)
+{
+    struct stat x, y;
+    if (strcmp(a, b) == 0) {
+        return true;
+    }
+    if (stat(a, &x) != 0 || stat(b, &y) != 0) {
+        if (strcmp(last_part(a), last_part(b)) != 0 || !look_at_folder(a, &x) ||
+            !look_at_folder(b, &y)) {
+            return false;
+        }
+    }
+    return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 size_t file_start(const char *path, char *bytes, size_t size)
 {
     size_t n = 0;

@@ -18,6 +18,9 @@ typedef enum {
 /* Tells what a path leads to, symbolic links followed. */
 path_kind path_look(const char *path);
 
+/* Reports whether two paths lead to the same file, also where it is not there yet. */
+bool path_same(const char *a, const char *b);
+
 /* Reads at most size - 1 bytes from the start of a regular file and ends them with '\0'. Returns
  * how many were read; 0 as well if the file cannot be read. */
 size_t file_start(const char *path, char *bytes, size_t size);

@@ -4,10 +4,20 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
-nn_status train_log_open(train_log *log, const char *path)
+nn_status train_log_open(train_log *log, const char *path, bool append)
 {
-    FILE *file = fopen(path, "w");
+    /* A new file is made durable at once; a FIFO or a device is opened as it is. */
+    if (!append && path_look(path) != PATH_OTHER) {
+        nn_writer *writer;
+        nn_status status = nn_writer_open(&writer, path);
+        status = status == NN_OK ? nn_writer_commit(writer) : status;
+        if (status != NN_OK) {
+            return status;
+        }
+    }
+    FILE *file = fopen(path, "a");
     if (!file) {
         return nn_fail(NN_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
     }
@@ -19,6 +29,13 @@ void train_log_write(train_log *log, json *line)
 {
     if (log->file && !log->failed) {
         log->failed = !json_print(line, log->file, false) || fflush(log->file) != 0;
+    }
+}
+
+void train_log_sync(train_log *log)
+{
+    if (log->file) {
+        (void)fsync(fileno(log->file)); /* a FIFO or a device cannot, and need not */
     }
 }
 

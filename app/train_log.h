@@ -12,8 +12,11 @@ typedef struct {
     bool failed; /* a line could not be written; the rest is left out */
 } train_log;
 
-/* Opens a log, replacing what is there. NN_ERR_IO. */
-nn_status train_log_open(train_log *log, const char *path);
+/* Opens a log, replacing what is there or going on behind it. NN_ERR_IO. */
+nn_status train_log_open(train_log *log, const char *path, bool append);
+
+/* Makes the lines so far outlast a loss of power, where that can be. */
+void train_log_sync(train_log *log);
 
 /* Appends a document as a line. */
 void train_log_write(train_log *log, json *line);

@@ -33,9 +33,14 @@ void train_print_plan(FILE *to, const train_run *run)
     network_print_parameters(to, run->net, "parameters  ");
     fprintf(to, "training    %s epochs of %s batches of %s, seed %llu\n", text_count(a, s->epochs),
             text_count(b, batches), text_count(c, s->batch), (unsigned long long)s->seed);
-    fprintf(to, "            learning rate %s, decay %s, momentum %s, L2 %s\n\n",
+    fprintf(to, "            learning rate %s, decay %s, momentum %s, L2 %s\n",
             text_real(a, s->learning_rate), text_real(b, s->decay), text_real(c, s->momentum),
             text_real(d, s->l2));
+    if (run->values.resume) {
+        fprintf(to, "resumed     '%s': %s epochs and %s images are done\n", run->values.resume,
+                text_count(a, run->from.epochs), text_count(b, run->from.images));
+    }
+    fprintf(to, "\n");
     (void)fflush(to); /* stdout is checked at the very end */
 }
 
@@ -86,7 +91,7 @@ static void add_data_json(json *document, cJSON *parent, const train_run *run)
     json_text(document, data, "labels_sha256", run->set.sha256[FILE_LABELS]);
 }
 
-static void add_plan_json(json *document, const train_run *run, const option_spec *options)
+void train_plan_json(json *document, const train_run *run, const option_spec *options)
 {
     json_text(document, document->root, "version", NN_VERSION);
     json_text(document, document->root, "network", run->network);
@@ -116,7 +121,7 @@ bool train_print_json(const train_run *run, const option_spec *options)
 {
     json document;
     json_init(&document);
-    add_plan_json(&document, run, options);
+    train_plan_json(&document, run, options);
     add_result_json(&document, run);
     bool printed = json_print(&document, stdout, true);
     json_release(&document);
@@ -131,7 +136,7 @@ void train_log_start(train_run *run, const option_spec *options)
     if (run->log.file) {
         json_init(&line);
         json_text(&line, line.root, "event", "start");
-        add_plan_json(&line, run, options);
+        train_plan_json(&line, run, options);
         train_log_write(&run->log, &line);
         json_release(&line);
     }

@@ -46,17 +46,25 @@ void watch_start(watch *w, bool quiet, size_t images, size_t epochs, train_log *
     }
 }
 
+void watch_resume(watch *w, const nn_position *from)
+{
+    w->before = from->images;
+    w->done = from->images;
+    w->resumed = w->images * from->epochs + from->images;
+}
+
 /* Seconds that the rest takes if it goes on as it went. */
 static double seconds_left(const watch *w, size_t epoch)
 {
     double all = (double)w->images * (double)w->epochs;
     double done = (double)w->images * (double)(epoch - 1) + (double)w->done;
-    return done > 0 ? (clock_seconds() - w->started_at) * (all - done) / done : 0;
+    double own = done - (double)w->resumed;
+    return own > 0 ? (clock_seconds() - w->started_at) * (all - done) / own : 0;
 }
 
 static double images_a_second(const watch *w)
 {
-    return w->epoch_seconds > 0 ? (double)w->done / w->epoch_seconds : 0;
+    return w->epoch_seconds > 0 ? (double)(w->done - w->before) / w->epoch_seconds : 0;
 }
 
 bool watch_batch(void *context, size_t epoch, size_t images_done, double mean_loss)
@@ -106,5 +114,6 @@ bool watch_epoch(void *context, const nn_epoch *epoch)
     }
     train_log_epoch(w->log, epoch, w->epoch_seconds);
     w->epoch_started_at = clock_seconds();
+    w->before = 0;
     return !interrupt_came();
 }

@@ -24,11 +24,16 @@ typedef struct {
     progress bar;
     double started_at;       /* clock_seconds when training began */
     double epoch_started_at; /* and this epoch */
+    size_t before;           /* images of this epoch that an earlier run trained on */
+    size_t resumed;          /* images in all that it did */
     double epoch_seconds;    /* spent on this epoch's batches so far */
     size_t done;             /* images of this epoch; all of them after it */
 } watch;
 
 void watch_start(watch *w, bool quiet, size_t images, size_t epochs, train_log *log);
+
+/* Tells, after watch_start, that the training goes on from here. */
+void watch_resume(watch *w, const nn_position *from);
 
 /* The callbacks of nn_train; context is a watch. */
 bool watch_batch(void *context, size_t epoch, size_t images_done, double mean_loss);

@@ -1,0 +1,219 @@
+/* Checkpoints of `digits train`: writing them now and then, and going on from one. */
+
+#include "files.h"
+#include "message.h"
+#include "text.h"
+#include "train_run.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- writing ------------------------------------------------------------------------------ */
+
+nn_status train_checkpoint_check(const char *path)
+{
+    enum {
+        LENGTH_BYTES = 8 /* the length of the header, before it */
+    };
+    static const char first[] = "{\"__metadata__\":{\"checkpoint_version\":";
+    char start[LENGTH_BYTES + sizeof first];
+    size_t n = file_start(path, start, sizeof start);
+    return n == sizeof start - 1 && strcmp(start + LENGTH_BYTES, first) == 0 ? NN_OK : NN_ERR_MODEL;
+}
+
+/* A failure is told once, and again when writing fails after it has gone well: the training goes
+ * on, and may get through. */
+int train_checkpoint_write(train_run *r)
+{
+    train_log_sync(&r->log); /* no epoch that the checkpoint counts may be missing in the log */
+    nn_status status = nn_checkpoint_save(r->trainer, r->values.checkpoint);
+    int code = exit_code(status, ROLE_OUTPUT);
+    if (status != NN_OK && r->checkpoint_code == EXIT_DONE) {
+        progress_clear(&r->watch.bar);
+        (void)fail(status, ROLE_OUTPUT);
+    }
+    r->checkpoint_code = code;
+    return code;
+}
+
+/* Whether a checkpoint is due after so many batches, counted from the very first one. */
+static bool is_due(const train_run *r, size_t epoch, size_t images_done)
+{
+    size_t batch = r->values.steps.batch;
+    size_t in_epoch = r->learn.n / batch + (r->learn.n % batch != 0);
+    size_t in_this = images_done / batch + (images_done % batch != 0);
+    return ((epoch - 1) * in_epoch + in_this) % r->values.every == 0;
+}
+
+void train_checkpoint_batch(train_run *r, size_t epoch, size_t images_done)
+{
+    bool epoch_ends = images_done == r->learn.n;
+    if (!r->values.checkpoint) {
+        return;
+    }
+    r->checkpoint_due =
+        r->values.every == OPTION_AUTOMATIC ? epoch_ends : is_due(r, epoch, images_done);
+    if (r->checkpoint_due && !epoch_ends) { /* else when the epoch is in the log */
+        (void)train_checkpoint_write(r);
+    }
+}
+
+void train_checkpoint_epoch(train_run *r)
+{
+    if (r->checkpoint_due) {
+        r->checkpoint_due = false;
+        (void)train_checkpoint_write(r);
+    }
+}
+
+/* ---- going on ----------------------------------------------------------------------------- */
+
+int train_resume(train_run *r)
+{
+    const char *path = r->values.resume;
+    if (!path) {
+        return EXIT_DONE;
+    }
+    nn_status status = nn_checkpoint_load(r->trainer, path);
+    r->from = nn_trainer_position(r->trainer);
+    if (status == NN_ERR_ARGUMENT) {
+        complain("%s", nn_error_text());
+        advise("a training goes on with the options that it was started with; only --epochs may "
+               "grow");
+        return EXIT_USAGE;
+    }
+    int code = fail(status, ROLE_MODEL);
+    if (status == NN_ERR_IO && path_look(path) == PATH_MISSING) {
+        advise("'digits train --checkpoint %s' writes one", path);
+    }
+    return code;
+}
+
+/* ---- the log of a training that goes on --------------------------------------------------- */
+
+/* Reads on to the end of a line and returns whether it has one and starts with start. *size grows
+ * by the line's bytes. */
+static bool take_line(FILE *file, const char *start, size_t *size)
+{
+    int c;
+    size_t n = 0, length = strlen(start);
+    bool fits = true;
+    while ((c = getc(file)) != EOF && c != '\n') {
+        fits = fits && (n >= length || c == start[n]);
+        n++;
+    }
+    *size += n + 1;
+    return c == '\n' && fits && n >= length;
+}
+
+/* Returns the first n bytes of a file as text, or NULL; nn_free gives it back. */
+static char *read_start(FILE *file, size_t n)
+{
+    char *text = nn_alloc(n + 1);
+    rewind(file);
+    if (text && fread(text, 1, n, file) != n) {
+        nn_free(text);
+        text = NULL;
+    }
+    return text;
+}
+
+/* Compares the network and the options, but for the number of epochs, of two first lines. */
+static bool same_training(cJSON *a, cJSON *b)
+{
+    static const char *const members[] = {"network", "options"};
+    bool same = true;
+    cJSON_DeleteItemFromObject(cJSON_GetObjectItem(a, "options"), "epochs");
+    cJSON_DeleteItemFromObject(cJSON_GetObjectItem(b, "options"), "epochs");
+    for (size_t k = 0; k < sizeof members / sizeof members[0]; k++) {
+        same = same && cJSON_Compare(cJSON_GetObjectItem(a, members[k]),
+                                     cJSON_GetObjectItem(b, members[k]), true);
+    }
+    return same;
+}
+
+/* Checks that a log's first line, n bytes, is of the training that run goes on with. NN_ERR_DATA:
+ * it is another's; NN_ERR_MEMORY. */
+static nn_status check_start(const train_run *r, const option_spec *options, FILE *file, size_t n)
+{
+    json ours;
+    json_init(&ours);
+    train_plan_json(&ours, r, options);
+    char *line = read_start(file, n);
+    char *text = ours.failed ? NULL : cJSON_PrintUnformatted(ours.root);
+    cJSON *a = text ? cJSON_Parse(text) : NULL, *b = line ? cJSON_Parse(line) : NULL;
+    nn_status status = NN_OK;
+    if (!a || !line) {
+        status = nn_fail(NN_ERR_MEMORY, "out of memory for '%s'", r->values.log);
+    } else if (!b || !same_training(a, b)) {
+        status = NN_ERR_DATA;
+    }
+    cJSON_Delete(a);
+    cJSON_Delete(b);
+    cJSON_free(text);
+    nn_free(line);
+    json_release(&ours);
+    return status;
+}
+
+/* Finds how many bytes of a log tell the epochs that are done; what is behind them (epochs that
+ * will be gone through again, a line cut short, an end) is not counted. NN_ERR_DATA: it does not
+ * tell of them; NN_ERR_MEMORY. */
+static nn_status find_kept(size_t *size, const train_run *r, const option_spec *options, FILE *file)
+{
+    char start[64];
+    *size = 0;
+    if (!take_line(file, "{\"event\":\"start\"", size)) {
+        return NN_ERR_DATA;
+    }
+    const size_t first = *size;
+    for (size_t epoch = 1; epoch <= r->from.epochs; epoch++) {
+        snprintf(start, sizeof start, "{\"event\":\"epoch\",\"epoch\":%zu,", epoch);
+        if (!take_line(file, start, size)) {
+            return NN_ERR_DATA;
+        }
+    }
+    return check_start(r, options, file, first);
+}
+
+/* Whether there is a log to be continued, and how many bytes of it. */
+static nn_status look_at_log(bool *kept, size_t *size, const train_run *r,
+                             const option_spec *options)
+{
+    const char *path = r->values.log;
+    FILE *file = fopen(path, "rb");
+    if (!file) {
+        return nn_fail(NN_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
+    }
+    bool empty = getc(file) == EOF;
+    rewind(file);
+    nn_status status = empty ? NN_OK : find_kept(size, r, options, file);
+    *kept = !empty && status == NN_OK;
+    if (ferror(file)) {
+        status = nn_fail(NN_ERR_IO, "cannot read '%s'", path);
+    } else if (status == NN_ERR_DATA && r->values.force) {
+        status = NN_OK;
+    } else if (status == NN_ERR_DATA) {
+        status = nn_fail(NN_ERR_IO,
+                         "'%s' does not tell of the %zu epochs that '%s' has been through; --force "
+                         "overwrites it",
+                         path, r->from.epochs, r->values.resume);
+    }
+    (void)fclose(file); /* only read */
+    return status;
+}
+
+nn_status train_log_cut(bool *kept, const train_run *r, const option_spec *options)
+{
+    size_t size = 0;
+    *kept = false;
+    if (!r->values.resume || path_look(r->values.log) != PATH_FILE) {
+        return NN_OK;
+    }
+    nn_status status = look_at_log(kept, &size, r, options);
+    if (status == NN_OK && *kept && truncate(r->values.log, (off_t)size) != 0) {
+        return nn_fail(NN_ERR_IO, "cannot write '%s': %s", r->values.log, strerror(errno));
+    }
+    return status;
+}
