@@ -177,8 +177,13 @@ static int close_output(int code)
 
 int main(int argc, char **argv)
 {
+    static char output[1 << 16];
     cJSON_Hooks hooks = {nn_alloc, nn_free};
     keep_standard_files();
+    if (!isatty(STDOUT_FILENO)) {
+        /* Long enough for most output to fail at the end, where the reason is still known. */
+        (void)setvbuf(stdout, output, _IOFBF, sizeof output);
+    }
     signal(SIGPIPE, SIG_IGN);
     setlocale(LC_CTYPE, ""); /* whether the terminal speaks UTF-8; numbers stay in the C locale */
     cJSON_InitHooks(&hooks);
