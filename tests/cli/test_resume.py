@@ -15,7 +15,7 @@ import digits
 from digits import BAD_DATA, BAD_MODEL, DONE, FAILED, INTERRUPTED, USAGE, CliTest
 
 # Long enough to be stopped several times.
-LONG = ("--epochs", 40, "--hidden", 150)
+LONG = ("--epochs", 25, "--hidden", 100)
 
 RECIPES = [
     (),
@@ -23,7 +23,7 @@ RECIPES = [
     ("--activation", "tanh", "--dropout", 0.3, "--dropout-mask", "epoch", "--validation", 0),
     ("--activation", "leaky-relu", "--batch", 100, "--lr", 0.1, "--patience", 40, "--decay", 0),
     ("--hidden", "60,30", "--batch", 1, "--epochs", 6, "--momentum", 0, "--lr", 0.02),
-    ("--batch", 1000, "--epochs", 200, "--input-dropout", 0.2, "--dropout-mask", "epoch"),
+    ("--batch", 1000, "--epochs", 100, "--input-dropout", 0.2, "--dropout-mask", "epoch"),
 ]
 
 
@@ -280,7 +280,7 @@ class Log(ResumeTest):
     def test_the_log_of_a_resumed_training_is_that_of_one_in_one_go(self):
         arguments = (*LONG, "--batch", 7)
         self.train(*arguments, "--log", "whole")
-        self.stop_often(*arguments, "--log", "log", "--every", 10, seed=9)
+        self.stop_often(*arguments, "--log", "log", "--every", 100, seed=9)
         self.assertEqual(told(self.path("log")), told(self.path("whole")))
 
     def test_lines_behind_the_checkpoint_are_written_again(self):
