@@ -2,6 +2,7 @@
 
 #include "commands.h"
 #include "dataset.h"
+#include "eval_json.h"
 #include "eval_text.h"
 #include "json.h"
 #include "message.h"
@@ -149,49 +150,6 @@ static void print_text(const run *r, bool wrote)
 
 /* ---- as JSON ------------------------------------------------------------------------------ */
 
-enum {
-    PAIRS_LISTED = 20
-};
-
-static void add_confusion(json *document, const nn_report *report)
-{
-    cJSON *rows = json_array(document, document->root, "confusion");
-    for (size_t k = 0; k < report->classes; k++) {
-        cJSON *row = json_array(document, rows, NULL);
-        for (size_t c = 0; c < report->classes; c++) {
-            json_size(document, row, NULL, report->confusion[k * report->classes + c]);
-        }
-    }
-}
-
-static void add_classes(json *document, const trained *model, const nn_report *report)
-{
-    cJSON *list = json_array(document, document->root, "per_class");
-    for (size_t k = 0; k < report->classes; k++) {
-        char name[CLASS_NAME_SIZE];
-        cJSON *item = json_object(document, list, NULL);
-        json_text(document, item, "class", trained_class(model, k, name));
-        json_size(document, item, "images", class_total(report, k));
-        json_number(document, item, "precision", nn_report_precision(report, k));
-        json_number(document, item, "recall", nn_report_recall(report, k));
-        json_number(document, item, "f1", nn_report_f1(report, k));
-    }
-}
-
-static void add_pairs(json *document, const trained *model, const nn_report *report)
-{
-    confused_pair pairs[PAIRS_LISTED];
-    cJSON *list = json_array(document, document->root, "confused");
-    size_t n = confused_pairs(pairs, PAIRS_LISTED, report);
-    for (size_t i = 0; i < n; i++) {
-        char name[CLASS_NAME_SIZE];
-        cJSON *item = json_object(document, list, NULL);
-        json_text(document, item, "class", trained_class(model, pairs[i].truth, name));
-        json_text(document, item, "read_as", trained_class(model, pairs[i].guess, name));
-        json_size(document, item, "times", pairs[i].times);
-    }
-}
-
 static void add_sources(json *document, const run *r)
 {
     cJSON *root = document->root;
@@ -207,26 +165,12 @@ static void add_sources(json *document, const run *r)
     json_text(document, data, "labels_sha256", r->set.sha256[FILE_LABELS]);
 }
 
-static void add_figures(json *document, const nn_report *report)
-{
-    json_number(document, document->root, "accuracy", report->accuracy);
-    cJSON *interval = json_array(document, document->root, "ci95");
-    json_number(document, interval, NULL, report->ci95[0]);
-    json_number(document, interval, NULL, report->ci95[1]);
-    json_size(document, document->root, "correct", report->correct);
-    json_size(document, document->root, "total", report->total);
-    json_number(document, document->root, "loss", report->loss);
-}
-
 static int print_json(const run *r, bool wrote)
 {
     json document;
     json_init(&document);
     add_sources(&document, r);
-    add_figures(&document, &r->report);
-    add_confusion(&document, &r->report);
-    add_classes(&document, &r->model, &r->report);
-    add_pairs(&document, &r->model, &r->report);
+    eval_json(&document, document.root, &r->model, &r->report);
     json_text(&document, document.root, "errors",
               wrote && !r->values->no_errors ? r->values->errors : NULL);
     bool printed = json_print(&document, stdout, true);
