@@ -7,7 +7,6 @@
 #include "trained.h"
 
 #include <errno.h>
-#include <nettle/sha2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -242,27 +241,6 @@ static int save(reproduction *r)
 
 /* ---- comparing ---------------------------------------------------------------------------- */
 
-static bool file_sha256(char text[SHA256_TEXT_SIZE], const char *path)
-{
-    uint8_t bytes[4096], digest[SHA256_DIGEST_SIZE];
-    struct sha256_ctx context;
-    FILE *file = fopen(path, "rb");
-    if (!file) {
-        return false;
-    }
-    sha256_init(&context);
-    for (size_t n; (n = fread(bytes, 1, sizeof bytes, file)) > 0;) {
-        sha256_update(&context, n, bytes);
-    }
-    bool read = !ferror(file);
-    (void)fclose(file);
-    sha256_digest(&context, sizeof digest, digest);
-    for (size_t i = 0; i < sizeof digest; i++) {
-        snprintf(text + 2 * i, 3, "%02x", digest[i]);
-    }
-    return read;
-}
-
 /* Returns the value of the i-th new fact in the old model if it differs, NULL if it does not. */
 static const char *other_fact(const reproduction *r, size_t i)
 {
@@ -286,7 +264,7 @@ static int compare(reproduction *r)
 {
     const char *const paths[] = {r->model.path, r->path};
     for (size_t i = 0; i < 2; i++) {
-        if (!file_sha256(r->sha256[i], paths[i])) {
+        if (!trained_sha256(r->sha256[i], paths[i])) {
             complain("cannot read '%s'", paths[i]);
             return i == 0 ? EXIT_MODEL : EXIT_FAILED;
         }

@@ -18,8 +18,8 @@
 
 /* In the order in which a newcomer needs them. */
 static const command *const commands[] = {
-    &command_train,     &command_eval, &command_predict, &command_inspect,
-    &command_reproduce, &command_demo, &command_synth,
+    &command_train,   &command_eval,      &command_report, &command_predict,
+    &command_inspect, &command_reproduce, &command_demo,   &command_synth,
 };
 
 enum {

@@ -4,6 +4,7 @@
 #include "message.h"
 #include "text.h"
 
+#include <nettle/sha2.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,6 +36,27 @@ nn_status trained_check(const char *path)
     nn_status status = nn_model_load(&net, NULL, path);
     nn_net_free(net);
     return status;
+}
+
+bool trained_sha256(char text[SHA256_TEXT_SIZE], const char *path)
+{
+    uint8_t bytes[4096], digest[SHA256_DIGEST_SIZE];
+    struct sha256_ctx context;
+    FILE *file = fopen(path, "rb");
+    if (!file) {
+        return false;
+    }
+    sha256_init(&context);
+    for (size_t n; (n = fread(bytes, 1, sizeof bytes, file)) > 0;) {
+        sha256_update(&context, n, bytes);
+    }
+    bool read = !ferror(file);
+    (void)fclose(file);
+    sha256_digest(&context, sizeof digest, digest);
+    for (size_t i = 0; i < sizeof digest; i++) {
+        snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    }
+    return read;
 }
 
 static bool is_plain(const char *word, size_t length)
