@@ -150,6 +150,7 @@ nn_status file_check_target(const char *path, nn_status (*own)(const char *path)
     }
     status = nn_writer_open(&writer, path);
     if (status == NN_OK) {
+        nn_writer_tidy(writer);
         nn_writer_abandon(writer);
     }
     return status;

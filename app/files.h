@@ -46,7 +46,8 @@ nn_status folder_look(folder_survey *out, const char *path,
 nn_status folder_remove(const char *path, bool (*stale)(const void *context, const char *name),
                         const void *context);
 
-/* Checks that a file could be written now, and leaves no trace. With own not NULL, a file that is
+/* Checks that a file could be written now, and leaves no trace; nor do those that were
+ * killed while they wrote to its folder. With own not NULL, a file that is
  * there must be one that own takes (NN_OK), so that nobody's work is overwritten by a slip of the
  * keyboard. NN_ERR_IO, NN_ERR_MEMORY. */
 nn_status file_check_target(const char *path, nn_status (*own)(const char *path));

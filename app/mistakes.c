@@ -175,6 +175,7 @@ static nn_status write_table(const mistakes *m, const char *path)
     if (status != NN_OK) {
         return status;
     }
+    nn_writer_tidy(writer);
     put_header(writer, m->report->classes);
     for (size_t k = 0; k < m->report->total; k++) {
         if (is_mistake(m, k)) {

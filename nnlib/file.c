@@ -1,5 +1,6 @@
 #include "file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -110,7 +111,8 @@ void nn_reader_close(nn_reader *reader)
 /*
  * The order makes a crash harmless at any moment: the bytes are on the disk (fsync) before the
  * name points at them (rename), and the name is on the disk (fsync of the folder) before commit
- * returns. What a crash can leave is a stray temporary, ".nnlib-<process>-<number>.tmp".
+ * returns. What a crash can leave is a stray temporary, ".nnlib-<process>-<number>.tmp". A writer
+ * holds a lock on its own, which ends with the process: nn_writer_tidy removes those that are free.
  *
  * A target that is a symbolic link stays one: the file it leads to is replaced. Other hard links
  * to the target keep the old content. All names are relative to the open folder, so that neither
@@ -234,14 +236,31 @@ static nn_status check_target(const nn_writer *writer, mode_t *mode)
     return NN_OK;
 }
 
+/* Holds a new temporary against nn_writer_tidy of other processes. False: one has just taken it for
+ * a stray. Where there are no locks, nobody can take it either. */
+static bool hold(int fd)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct stat info;
+    if (fcntl(fd, F_SETLK, &lock) != 0 && (errno == EACCES || errno == EAGAIN)) {
+        return false;
+    }
+    return fstat(fd, &info) != 0 || info.st_nlink > 0;
+}
+
 static nn_status create_temporary(nn_writer *writer, mode_t mode)
 {
     char *name = writer->temporary;
     for (int k = 0; k < MAX_TEMPORARIES; k++) {
         (void)snprintf(name, TEMPORARY_SIZE, ".nnlib-%ld-%d.tmp", (long)getpid(), k);
         writer->fd = open_retrying(writer->folder, name, O_WRONLY | O_CREAT | O_EXCL, mode);
-        if (writer->fd >= 0) {
+        if (writer->fd >= 0 && hold(writer->fd)) {
             return NN_OK;
+        }
+        if (writer->fd >= 0) {
+            (void)close(writer->fd);
+            writer->fd = -1;
+            errno = EEXIST; /* another program was quicker: the next name */
         }
         if (errno != EEXIST) {
             break;
@@ -370,4 +389,53 @@ void nn_writer_abandon(nn_writer *writer)
     if (writer != NULL) {
         writer_free(writer);
     }
+}
+
+/* ---- what killed programs leave ----------------------------------------------------------- */
+
+/* Whether a name is that of a temporary of another process. A process cannot see its own locks. */
+static bool is_others(const char *name)
+{
+    char again[TEMPORARY_SIZE];
+    long process;
+    int k;
+    if (sscanf(name, ".nnlib-%ld-%d.tmp", &process, &k) != 2) {
+        return false;
+    }
+    (void)snprintf(again, sizeof again, ".nnlib-%ld-%d.tmp", process, k);
+    return process != (long)getpid() && strcmp(name, again) == 0;
+}
+
+/* Removes a temporary that nobody holds. */
+static void remove_stray(int folder, const char *name)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct stat info;
+    const int fd = open_retrying(folder, name, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY, 0);
+    if (fd < 0) {
+        return;
+    }
+    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && fcntl(fd, F_SETLK, &lock) == 0) {
+        (void)unlinkat(folder, name, 0);
+    }
+    (void)close(fd);
+}
+
+void nn_writer_tidy(const nn_writer *writer)
+{
+    const int fd = open_retrying(writer->folder, ".", O_RDONLY | O_DIRECTORY, 0);
+    DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+    if (folder == NULL) {
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        return;
+    }
+    /* cppcheck-suppress readdirCalled ; no other thread reads this folder's stream */
+    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        if (is_others(entry->d_name)) {
+            remove_stray(writer->folder, entry->d_name);
+        }
+    }
+    (void)closedir(folder);
 }

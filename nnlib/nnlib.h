@@ -140,6 +140,10 @@ nn_status nn_writer_commit(nn_writer *writer);
 /* Drops what was written and frees writer; the target stays as it was. NULL is fine. */
 void nn_writer_abandon(nn_writer *writer);
 
+/* Removes from the target's folder the temporary files that programs left which were killed while
+ * they wrote. Those of living writers stay. What cannot be removed is left alone. */
+void nn_writer_tidy(const nn_writer *writer);
+
 /* ---- IDX files ---------------------------------------------------------------------------- */
 
 /* The element types of the IDX format, by the third byte of its magic number. */

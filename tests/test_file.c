@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 TestSuite(file, .init = fixtures_begin, .fini = fixtures_end, .timeout = 30);
@@ -344,9 +345,9 @@ Test(file, small_writes_are_gathered)
 Test(file, bytes_are_synced_before_the_name_and_the_name_before_success)
 {
     cr_assert_eq(write_text(fixture_path("a"), "x"), NN_OK);
-    /* look at the target; open its folder, look for a link; create; write, sync, close; rename;
-     * sync the folder, close it */
-    cr_assert_str_eq(fault_trace(), "iolowscnsc");
+    /* look at the target; open its folder, look for a link; create and hold; write, sync, close;
+     * rename; sync the folder, close it */
+    cr_assert_str_eq(fault_trace(), "ioloiwscnsc");
 }
 
 Test(file, writer_survives_short_and_interrupted_calls)
@@ -357,7 +358,7 @@ Test(file, writer_survives_short_and_interrupted_calls)
     fault_at(FAULT_CLOSE, 1, EINTR, false);
     fault_short(2);
     cr_assert_eq(write_text(fixture_path("a"), "hello"), NN_OK, "%s", nn_error_text());
-    cr_assert_str_eq(fault_trace(), "ioloowwwwsscnsc");
+    cr_assert_str_eq(fault_trace(), "iolooiwwwwsscnsc");
     assert_holds("a", "hello");
 }
 
@@ -417,6 +418,87 @@ Test(file, temporary_names_are_recognisable_and_those_in_use_are_left_alone)
     assert_holds("a", "one");
     assert_holds(first, "left by a crash");
     cr_assert_eq(fixture_count(), 2);
+}
+
+static pid_t child;
+
+/* Runs a writer in another process that stops in the middle; it ends when its pipe is closed. */
+static int write_elsewhere(const char *path)
+{
+    int ready[2], end[2];
+    char c;
+    cr_assert(pipe(ready) == 0 && pipe(end) == 0);
+    child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        nn_writer *writer;
+        (void)close(end[1]);
+        const bool ok = nn_writer_open(&writer, path) == NN_OK &&
+                        nn_writer_write(writer, "half", 4) == NN_OK && write(ready[1], "r", 1) == 1;
+        (void)!read(end[0], &c, 1);
+        _exit(ok ? 0 : 1); /* without commit or clean-up, as if killed */
+    }
+    (void)close(end[0]);
+    (void)close(ready[1]);
+    cr_assert_eq(read(ready[0], &c, 1), 1);
+    (void)close(ready[0]);
+    return end[1];
+}
+
+static void tidy(const char *path)
+{
+    nn_writer *writer;
+    cr_assert_eq(nn_writer_open(&writer, path), NN_OK);
+    nn_writer_tidy(writer);
+    nn_writer_abandon(writer);
+}
+
+Test(file, tidying_removes_what_the_dead_left_and_nothing_else)
+{
+    static const char *const others[] = {".nnlib-1-0.tmp2", ".nnlib--0.tmp", "nnlib-1-0.tmp",
+                                         ".nnlib-01-0.tmp", ".nnlib-1-0"};
+    for (size_t k = 0; k < sizeof others / sizeof others[0]; k++) {
+        fixture_write(others[k], BYTES("mine"));
+    }
+    const size_t before = fixture_count();
+    const int end = write_elsewhere(fixture_path("a"));
+    const char *stray = fixture_path(fixture_text(".nnlib-%ld-0.tmp", (long)child));
+    tidy(fixture_path("b"));
+    cr_assert_eq(access(stray, F_OK), 0, "its writer lives");
+    cr_assert_eq(close(end), 0);
+    int result;
+    cr_assert_eq(waitpid(child, &result, 0), child);
+    cr_assert_eq(result, 0);
+    cr_assert_eq(access(stray, F_OK), 0, "its writer has died");
+    tidy(fixture_path("b"));
+    cr_assert_neq(access(stray, F_OK), 0);
+    cr_assert_eq(fixture_count(), before);
+}
+
+Test(file, tidying_leaves_the_writers_of_its_own_process_alone)
+{
+    nn_writer *writer;
+    cr_assert_eq(nn_writer_open(&writer, fixture_path("a")), NN_OK);
+    cr_assert_eq(nn_writer_write(writer, "x", 1), NN_OK);
+    tidy(fixture_path("b"));
+    cr_assert_eq(nn_writer_commit(writer), NN_OK);
+    assert_holds("a", "x");
+    cr_assert_eq(fixture_count(), 1);
+}
+
+static void unlink_temporary(void)
+{
+    cr_assert_eq(unlink(fixture_path(fixture_text(".nnlib-%ld-0.tmp", (long)getpid()))), 0);
+}
+
+/* Another process tidies between the temporary's creation and the lock on it. */
+Test(file, temporary_that_was_tidied_away_before_it_was_held_is_made_again)
+{
+    fault_before(FAULT_STAT, 2, unlink_temporary);
+    cr_assert_eq(write_text(fixture_path("a"), "x"), NN_OK, "%s", nn_error_text());
+    assert_holds("a", "x");
+    cr_assert_eq(fixture_count(), 1);
+    cr_assert_eq(fault_calls(FAULT_STAT), 3); /* the target, the temporary, the next one */
 }
 
 Test(file, writer_gives_up_when_every_temporary_name_is_taken)
