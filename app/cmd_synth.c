@@ -168,6 +168,7 @@ static nn_status write_text(const char *path, const char *text)
     if (status != NN_OK) {
         return status;
     }
+    nn_writer_tidy(writer);
     (void)nn_writer_write(writer, text, strlen(text)); /* the commit reports a failure */
     return nn_writer_commit(writer);
 }
