@@ -11,8 +11,10 @@
 
 /* ---- options ------------------------------------------------------------------------------ */
 
-static const train_values defaults = {
-    .steps = RECIPE_DEFAULTS, .out = TRAINED_PATH, .every = OPTION_AUTOMATIC};
+static const train_values defaults = {.steps = RECIPE_DEFAULTS,
+                                      .out = TRAINED_PATH,
+                                      .every = OPTION_AUTOMATIC,
+                                      .threads = OPTION_AUTOMATIC};
 
 #define AT(field) offsetof(train_values, field)
 #define STEP(field) .recorded = true, .offset = offsetof(train_values, steps.field)
@@ -61,6 +63,10 @@ static const option_spec options[] = {
     {"patience", OPTION_SIZE, STEP(patience), .value = "N",
      .help = "stop after N epochs without a lower validation loss and keep the best; 0 never stops",
      .range = RANGE(0, 1e6)},
+
+    {"threads", OPTION_SIZE, .offset = AT(threads), .value = "N",
+     .help = "threads for layers of more than 64 units; the result is the same",
+     .automatic = "one for each processor", .range = RANGE(1, 1024)},
 
     {.kind = OPTION_GROUP, .help = "Stopping and going on"},
     {"checkpoint", OPTION_TEXT, .offset = AT(checkpoint), .value = "FILE",
@@ -223,6 +229,7 @@ static bool on_epoch(void *context, const nn_epoch *epoch)
 static int make_trainer(train_run *r)
 {
     nn_train_options how = recipe_train_options(&r->values.steps);
+    how.threads = r->values.threads == OPTION_AUTOMATIC ? 0 : r->values.threads;
     how.context = r;
     how.on_batch = on_batch;
     how.on_epoch = on_epoch;

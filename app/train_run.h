@@ -12,7 +12,8 @@ typedef struct {
     recipe steps;
     const char *data, *out, *log;
     const char *checkpoint, *resume;
-    size_t every; /* batches from one checkpoint to the next; OPTION_AUTOMATIC: an epoch's */
+    size_t threads; /* OPTION_AUTOMATIC: one for each processor */
+    size_t every;   /* batches from one checkpoint to the next; OPTION_AUTOMATIC: an epoch's */
     bool quiet, json, force;
 } train_values;
 

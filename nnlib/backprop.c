@@ -31,7 +31,7 @@ struct nn_state {
     nn_real *targets;   /* y: the same shape */
     double *log_sum;    /* [max_batch], ln sum exp a(L) of a softmax layer */
     nn_real *gradients; /* as net->params */
-    nn_real *scratch;   /* the kernels' work space */
+    nn_work work;       /* the kernels' scratch space, and who helps them */
     nn_real *block;     /* all of the above but log_sum */
     uint32_t *lists;    /* [NN_LISTS_SIZE], the kernels' lists of pixels in use */
 };
@@ -90,11 +90,17 @@ static size_t place_arrays(nn_state *state, nn_real *block, const nn_net *net, b
         size_t size = net->kernels->scratch_size(net->shapes[l].inputs, net->shapes[l].units);
         scratch = size > scratch ? size : scratch;
     }
-    state->scratch = take(block, &used, scratch);
+    state->work.scratch = take(block, &used, scratch * nn_team_size(state->work.team));
     return used;
 }
 
 nn_status nn_state_new(nn_state **out, const nn_net *net, size_t max_batch, bool gradients)
+{
+    return nn_state_new_shared(out, net, max_batch, gradients, NULL);
+}
+
+nn_status nn_state_new_shared(nn_state **out, const nn_net *net, size_t max_batch, bool gradients,
+                              nn_team *team)
 {
     if (max_batch < 1) {
         return nn_fail(NN_ERR_ARGUMENT, "a batch must have at least 1 sample");
@@ -104,6 +110,7 @@ nn_status nn_state_new(nn_state **out, const nn_net *net, size_t max_batch, bool
         return nn_fail(NN_ERR_MEMORY, "out of memory for a network's work space");
     }
     state->max_batch = max_batch;
+    state->work.team = team;
     state->n_layers = net->config.n_layers;
     state->block = nn_alloc_array(place_arrays(state, NULL, net, gradients), sizeof(nn_real));
     state->log_sum = nn_alloc_array(max_batch, sizeof *state->log_sum);
@@ -193,12 +200,11 @@ void nn_state_expect(nn_state *state, size_t ahead)
     state->ahead = ahead;
 }
 
-/* Whether the first layer works on the bytes themselves. With dropout on the inputs, or where the
- * kernels prefer it, they become numbers first. */
-static bool takes_bytes(const nn_net *net, const nn_state *state, const nn_batch *batch)
+/* Whether the first layer works on the bytes themselves. With dropout on the inputs they become
+ * numbers first. */
+static bool takes_bytes(const nn_state *state, const nn_batch *batch)
 {
-    return batch->data->pixels && !state->masked_input &&
-           !net->kernels->prefers_numbers(batch->n, net->shapes[0].stride);
+    return batch->data->pixels && !state->masked_input;
 }
 
 /* x = z(0) as numbers, where the first layer needs them */
@@ -206,7 +212,7 @@ static void load_inputs(const nn_net *net, nn_state *state, const nn_batch *batc
 {
     const nn_data *data = batch->data;
     nn_real *x = state->input.z;
-    if (takes_bytes(net, state, batch)) {
+    if (takes_bytes(state, batch)) {
         return;
     }
     if (data->pixels) {
@@ -227,14 +233,14 @@ static void pre_activations(const nn_net *net, nn_state *state, const nn_batch *
     const nn_shape *shape = &net->shapes[l];
     const nn_real *w = net->params + shape->weights, *bias = net->params + shape->biases;
     layer_state *layer = &state->layers[l];
-    if (l == 0 && takes_bytes(net, state, batch)) {
+    if (l == 0 && takes_bytes(state, batch)) {
         const nn_pixel_batch pixels = pixel_batch(state, batch);
         net->kernels->forward_pixels(layer->z, layer->stride, state->input.z, state->input.stride,
-                                     &pixels, w, bias, state->lists);
+                                     &pixels, w, bias, state->lists, &state->work);
     } else {
         const layer_state *below = l > 0 ? &state->layers[l - 1] : &state->input;
         net->kernels->forward(layer->z, layer->stride, below->z, below->stride, w, bias, batch->n,
-                              shape->inputs, shape->stride, state->scratch);
+                              shape->inputs, shape->stride, &state->work);
     }
 }
 
@@ -393,7 +399,7 @@ static void hidden_delta(const nn_net *net, nn_state *state, size_t l)
     layer_state *below = &state->layers[l - 1];
     net->kernels->backward(below->delta, below->stride, below->slope, layer->delta, layer->stride,
                            net->params + shape->weights, state->n, shape->inputs, shape->units,
-                           state->scratch);
+                           &state->work);
 }
 
 /* dC/dW(l) = sum over b of delta(l) z(l-1)^T */
@@ -401,7 +407,7 @@ static void weight_gradient(const nn_net *net, nn_state *state, const nn_batch *
 {
     const layer_state *layer = &state->layers[l];
     nn_real *gw = state->gradients + net->shapes[l].weights;
-    if (l == 0 && takes_bytes(net, state, batch)) {
+    if (l == 0 && takes_bytes(state, batch)) {
         const nn_pixel_batch pixels = pixel_batch(state, batch);
         net->kernels->gradient_pixels(gw, state->input.z, state->input.stride, &pixels,
                                       layer->delta, layer->stride, state->lists);
@@ -443,16 +449,16 @@ void nn_backward_and_step(nn_net *net, nn_state *state, const nn_batch *batch, n
         if (l > 0) {
             hidden_delta(net, state, l);
         }
-        if (l == 0 && takes_bytes(net, state, batch)) {
+        if (l == 0 && takes_bytes(state, batch)) {
             const nn_pixel_batch pixels = pixel_batch(state, batch);
-            net->kernels->learn_pixels(w + s->weights, v + s->weights, g + s->weights,
-                                       state->input.z, state->input.stride, &pixels,
-                                       state->layers[0].delta, s->stride, &weights, state->lists);
+            net->kernels->learn_pixels(
+                w + s->weights, v + s->weights, g + s->weights, state->input.z, state->input.stride,
+                &pixels, state->layers[0].delta, s->stride, &weights, state->lists, &state->work);
         } else {
             const layer_state *below = l > 0 ? &state->layers[l - 1] : &state->input;
             net->kernels->learn(w + s->weights, v + s->weights, g + s->weights, below->z,
                                 below->stride, state->layers[l].delta, s->stride, state->n,
-                                s->inputs, s->stride, &weights, state->scratch);
+                                s->inputs, s->stride, &weights, &state->work);
         }
         bias_gradient(net, state, l);
         net->kernels->step(w + s->biases, v + s->biases, g + s->biases, s->stride, &biases);

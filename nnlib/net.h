@@ -28,6 +28,10 @@ struct nn_net {
 /* Returns the place of the k-th parameter (in a model file's order) in a block. */
 size_t nn_net_place(const nn_net *net, size_t k);
 
+/* nn_state_new, for work that a team shares; the team must outlive the state. */
+nn_status nn_state_new_shared(nn_state **out, const nn_net *net, size_t max_batch, bool gradients,
+                              nn_team *team);
+
 /* The gradients of a state, in the layout of the parameters. */
 const nn_real *nn_state_gradients(const nn_state *state);
 

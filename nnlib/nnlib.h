@@ -434,6 +434,8 @@ typedef struct {
     uint64_t seed;   /* of shuffling and dropout */
     size_t patience; /* stop after so many epochs without a lower validation loss and take the
                         best; 0: go on to the end and take the last */
+    size_t threads;  /* at work on layers of more than 64 units; 0: one for each processor. The
+                        result is the same, bit for bit, with any number */
     void *context;   /* handed to the callbacks */
     /* Called after each epoch and each batch, if not NULL; returning false stops training. */
     bool (*on_epoch)(void *context, const nn_epoch *epoch);

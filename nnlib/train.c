@@ -70,13 +70,29 @@ static size_t batch_size(const nn_trainer *t)
     return t->options.batch < t->train->n ? t->options.batch : t->train->n;
 }
 
+/* Whether a layer is so wide that threads can share its products. */
+static bool wants_team(const nn_trainer *t)
+{
+    for (size_t l = 0; l < t->net->config.n_layers; l++) {
+        const nn_shape *shape = &t->net->shapes[l];
+        if (shape->units > NN_NARROW &&
+            batch_size(t) * shape->units >= NN_WORTH_SHARING / shape->inputs) {
+            return t->options.threads != 1;
+        }
+    }
+    return false;
+}
+
 static nn_status init(nn_trainer *t)
 {
     size_t max_batch = batch_size(t);
     if (t->validation && max_batch < VALIDATION_BLOCK) {
         max_batch = VALIDATION_BLOCK;
     }
-    nn_status status = nn_state_new(&t->state, t->net, max_batch, true);
+    nn_status status = wants_team(t) ? nn_team_new(&t->team, t->options.threads) : NN_OK;
+    if (status == NN_OK) {
+        status = nn_state_new_shared(&t->state, t->net, max_batch, true, t->team);
+    }
     if (status == NN_OK) {
         status = nn_sgd_new(&t->sgd, t->net);
     }
@@ -130,6 +146,7 @@ void nn_trainer_free(nn_trainer *t)
         nn_net_free(t->kept);
         nn_sgd_free(t->sgd);
         nn_state_free(t->state);
+        nn_team_free(t->team);
         nn_free(t);
     }
 }

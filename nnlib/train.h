@@ -23,6 +23,7 @@ struct nn_trainer {
     nn_net *net;
     const nn_data *train, *validation;
     nn_train_options options;
+    nn_team *team; /* NULL: no layer is worth it */
     nn_state *state;
     nn_sgd *sgd;
     nn_net *kept;    /* the parameters to fall back to: the last good epoch's, or the best one's */

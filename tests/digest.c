@@ -313,8 +313,8 @@ static nn_status train(nn_net *net, const configuration *c, const nn_data *data,
         .mask = c->mask,
         .seed = 1,
         .patience = c->patience,
+        .threads = threads,
     };
-    (void)threads;
     nn_data learn = nn_data_slice(data, 0, c->patience > 0 ? data->n - data->n / 10 : data->n);
     nn_data validate = nn_data_slice(data, learn.n, data->n);
     return nn_train(net, &learn, validate.n > 0 ? &validate : NULL, &how, NULL);

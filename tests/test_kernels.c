@@ -92,6 +92,7 @@ static const nn_kernels *find_kernels(const char *name)
 typedef struct {
     nn_rng rng;
     bool at_end;
+    nn_team *team;
     size_t n, inputs, units, stride, in_stride, x_stride;
 } shape;
 
@@ -104,10 +105,13 @@ static void on_many_shapes(check *one_check)
     static const size_t inputs[] = {1, 2, 15, 16, 17, 40, 100, 350, 784};
     static const size_t units[] = {1, 10, 15, 16, 17, 33, 64, 65, 150, 400};
     size_t seed = 0;
+    nn_team *teams[3] = {NULL};
+    cr_assert_eq(nn_team_new(&teams[1], 2), NN_OK);
+    cr_assert_eq(nn_team_new(&teams[2], 3), NN_OK);
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         const nn_kernels *kernels = find_kernels(names[k]);
         for (size_t trial = 0; kernels && trial < 150; trial++) {
-            shape s = {.at_end = trial % 2 == 0};
+            shape s = {.at_end = trial % 2 == 0, .team = teams[trial % 3]};
             nn_rng_seed(&s.rng, seed++);
             s.n = batches[nn_rng_below(&s.rng, sizeof batches / sizeof *batches)];
             s.inputs = inputs[nn_rng_below(&s.rng, sizeof inputs / sizeof *inputs)];
@@ -119,6 +123,8 @@ static void on_many_shapes(check *one_check)
             forget_all();
         }
     }
+    nn_team_free(teams[1]);
+    nn_team_free(teams[2]);
 }
 
 /* ---- batches of bytes ---- */
@@ -145,9 +151,13 @@ static uint32_t *list_space(const shape *s)
     return guarded(NN_LISTS_SIZE(s->n, s->inputs) * sizeof(uint32_t), true);
 }
 
-static float *scratch_space(const nn_kernels *kernels, const shape *s)
+/* For the team of the shape, or for the caller alone. */
+static nn_work *work_space(const nn_kernels *kernels, const shape *s)
 {
-    return guarded(kernels->scratch_size(s->inputs, s->units) * sizeof(float), true);
+    nn_work *work = guarded(sizeof *work, true);
+    size_t size = kernels->scratch_size(s->inputs, s->units) * nn_team_size(s->team);
+    *work = (nn_work){guarded(size * sizeof(float), true), s->team};
+    return work;
 }
 
 /* ---- the promises ---- */
@@ -162,14 +172,15 @@ static void check_forward(const nn_kernels *kernels, shape s)
     nn_kernels_ref.forward(expected, s.stride, x, s.in_stride, w, bias, s.n, s.inputs, s.stride,
                            NULL);
     kernels->forward(found, s.stride, x, s.in_stride, w, bias, s.n, s.inputs, s.stride,
-                     scratch_space(kernels, &s));
+                     work_space(kernels, &s));
     same_bits(expected, found, s.n * s.stride * sizeof *found, "forward");
 
     nn_pixel_batch batch = random_pixels(&s);
     uint32_t *lists = list_space(&s);
     float *space = floats(&s.rng, s.n * s.x_stride, s.at_end);
-    nn_kernels_ref.forward_pixels(expected, s.stride, NULL, 0, &batch, w, bias, NULL);
-    kernels->forward_pixels(found, s.stride, space, s.x_stride, &batch, w, bias, lists);
+    nn_kernels_ref.forward_pixels(expected, s.stride, NULL, 0, &batch, w, bias, NULL, NULL);
+    kernels->forward_pixels(found, s.stride, space, s.x_stride, &batch, w, bias, lists,
+                            work_space(kernels, &s));
     same_bits(expected, found, s.n * s.stride * sizeof *found, "forward_pixels");
 }
 
@@ -197,11 +208,10 @@ static void check_backward(const nn_kernels *kernels, shape s)
     float *slope = velocities(&s.rng, s.n * s.in_stride, s.at_end); /* down to where deltas end */
     float *expected = guarded(s.n * s.in_stride * sizeof *expected, s.at_end);
     float *found = guarded(s.n * s.in_stride * sizeof *found, s.at_end);
-    float *scratch = scratch_space(kernels, &s);
+    nn_work *work = work_space(kernels, &s);
     nn_kernels_ref.backward(expected, s.in_stride, slope, delta, s.stride, w, s.n, s.inputs,
                             s.units, NULL);
-    kernels->backward(found, s.in_stride, slope, delta, s.stride, w, s.n, s.inputs, s.units,
-                      scratch);
+    kernels->backward(found, s.in_stride, slope, delta, s.stride, w, s.n, s.inputs, s.units, work);
     for (size_t b = 0; b < s.n; b++) {
         size_t row = b * s.in_stride;
         same_bits(expected + row, found + row, s.inputs * sizeof *found, "backward");
@@ -268,11 +278,12 @@ static void check_learn(const nn_kernels *kernels, shape s)
     same_bits(w, w2, count * sizeof *w, "step's weights");
     same_bits(v, v2, count * sizeof *v, "step's velocities");
 
-    float *x = floats(&s.rng, s.n * s.in_stride, s.at_end), *scratch = scratch_space(kernels, &s);
+    float *x = floats(&s.rng, s.n * s.in_stride, s.at_end);
+    nn_work *work = work_space(kernels, &s);
     nn_kernels_ref.learn(w, v, g, x, s.in_stride, delta, s.stride, s.n, s.inputs, s.stride, &step,
                          NULL);
     kernels->learn(w2, v2, g2, x, s.in_stride, delta, s.stride, s.n, s.inputs, s.stride, &step,
-                   scratch);
+                   work);
     same_bits(w, w2, count * sizeof *w, "learn's weights");
     same_bits(v, v2, count * sizeof *v, "learn's velocities");
 
@@ -282,9 +293,10 @@ static void check_learn(const nn_kernels *kernels, shape s)
     float *a = floats(&s.rng, s.n * s.stride, s.at_end);
     float *bias = padded_rows(&s.rng, 1, s.units, s.stride, s.at_end);
     for (int pass = 0; pass < 3; pass++) {
-        nn_kernels_ref.learn_pixels(w, v, g, NULL, 0, &batch, delta, s.stride, &step, NULL);
-        kernels->forward_pixels(a, s.stride, space, s.x_stride, &batch, w2, bias, lists);
-        kernels->learn_pixels(w2, v2, g2, space, s.x_stride, &batch, delta, s.stride, &step, lists);
+        nn_kernels_ref.learn_pixels(w, v, g, NULL, 0, &batch, delta, s.stride, &step, NULL, NULL);
+        kernels->forward_pixels(a, s.stride, space, s.x_stride, &batch, w2, bias, lists, work);
+        kernels->learn_pixels(w2, v2, g2, space, s.x_stride, &batch, delta, s.stride, &step, lists,
+                              work);
         same_bits(w, w2, count * sizeof *w, "learn_pixels' weights");
         same_bits(v, v2, count * sizeof *v, "learn_pixels' velocities");
     }

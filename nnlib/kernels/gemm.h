@@ -34,14 +34,16 @@ typedef struct {
     step_vecs step; /* TAKE_STEP */
     size_t m, n, k; /* n is a multiple of NN_LANES */
     matrix a, b;
-    size_t b_columns; /* of B, where fewer than n are there: the others are 0; 0: n */
-    float *c;         /* [m][c_row] */
+    const uint32_t *b_rows; /* the rows of `b` that are B's; NULL: 0, 1, 2, ... */
+    size_t b_columns;       /* of B; the others, up to n, are 0 */
+    float *c;               /* [m][c_row] */
     size_t c_row;
+    const uint32_t *c_rows; /* the rows of c, slope, w and v that are C's; NULL: 0, 1, 2, ... */
     gemm_end end;
-    const float *bias;  /* ADD_BIAS: [n] */
-    const float *slope; /* TIMES_SLOPE: as c */
-    float *w, *v;       /* TAKE_STEP: as c */
-    float *pack;        /* work space of GEMM_PACK numbers */
+    const float *bias;   /* ADD_BIAS: [n] */
+    const float *slope;  /* TIMES_SLOPE: as c */
+    float *w, *v;        /* TAKE_STEP: as c */
+    const nn_work *work; /* its scratch: GEMM_PACK numbers a thread */
 } gemm;
 
 #define PACKED_A (BLOCK_M * BLOCK_K + NN_LANES)
@@ -55,16 +57,23 @@ static inline size_t smaller(size_t x, size_t y)
 /* A block of a matrix is packed in strips of `width` elements across, each strip running along k:
  * to[k][width]. What a last strip lacks is 0. */
 
-/* One strip of `used` elements that lie side by side; width is a constant. */
-static inline void copy_strip(float *to, const float *from, size_t along_k, size_t n_k, size_t used,
-                              const size_t width)
+/* The r-th of the listed rows. */
+static inline size_t row_number(const uint32_t *list, size_t r)
+{
+    return list ? list[r] : r;
+}
+
+/* One strip of `used` elements that lie side by side, from the listed rows; width is a constant. */
+static inline void copy_strip(float *to, const float *from, size_t along_k, const uint32_t *rows,
+                              size_t n_k, size_t used, const size_t width)
 {
     for (size_t k = 0; k < n_k; k++) {
+        const float *elements = from + row_number(rows, k) * along_k;
         if (used == width) {
-            memcpy(to + k * width, from + k * along_k, width * sizeof *to);
+            memcpy(to + k * width, elements, width * sizeof *to);
         } else {
             memset(to + k * width, 0, width * sizeof *to);
-            memcpy(to + k * width, from + k * along_k, used * sizeof *to);
+            memcpy(to + k * width, elements, used * sizeof *to);
         }
     }
 }
@@ -97,17 +106,24 @@ static inline void transpose_strip(float *to, const float *from, size_t across, 
     }
 }
 
-static inline void pack(float *to, const float *from, size_t along_k, size_t across, size_t n_k,
-                        size_t n_across, const size_t width)
+/* Element [k][x] is from[k * along_k + x * across]; only where across is 1 may there be a list of
+ * rows. */
+static inline void pack(float *to, const float *from, size_t along_k, const uint32_t *rows,
+                        size_t across, size_t n_k, size_t n_across, const size_t width)
 {
     for (size_t first = 0; first < n_across; first += width, to += n_k * width) {
         size_t used = smaller(width, n_across - first);
         if (across == 1) {
-            copy_strip(to, from + first, along_k, n_k, used, width);
+            copy_strip(to, from + first, along_k, rows, n_k, used, width);
         } else {
             transpose_strip(to, from + first * across, across, n_k, used, width);
         }
     }
+}
+
+static inline size_t place_of(const gemm *p, size_t m, size_t n)
+{
+    return row_number(p->c_rows, m) * p->c_row + n;
 }
 
 /* The finished (or, before the last block of k, waiting) sums of one row of a tile. */
@@ -153,15 +169,15 @@ static void multiply_tile(const gemm *p, const float *a, const float *b, size_t 
         for (size_t j = 0; j < GEMM_ROWS; j++) {
             bool waiting = !first && i < n_m && j < n_rows;
             sum[i][j] =
-                waiting ? row_load(p->c + (m + i) * p->c_row + n + j * NN_LANES) : row_zero();
+                waiting ? row_load(p->c + place_of(p, m + i, n + j * NN_LANES)) : row_zero();
         }
     }
     for (size_t part = 0; part < GEMM_M; part++) {
         if (last && p->end == TAKE_STEP && part < n_m) {
-            expect_step(p, (m + part) * p->c_row + n);
+            expect_step(p, place_of(p, m + part, n));
         }
         if (!first && m + GEMM_M + part < p->m) {
-            expect_sums(p, (m + GEMM_M + part) * p->c_row + n);
+            expect_sums(p, place_of(p, m + GEMM_M + part, n));
         }
         for (size_t k = n_k * part / GEMM_M; k < n_k * (part + 1) / GEMM_M; k++) {
             row across[GEMM_ROWS];
@@ -179,7 +195,7 @@ static void multiply_tile(const gemm *p, const float *a, const float *b, size_t 
         for (size_t j = 0; j < GEMM_ROWS; j++) {
             if (i < n_m && j < n_rows) {
                 size_t column = n + j * NN_LANES;
-                finish(p, (m + i) * p->c_row + column, column, sum[i][j], last);
+                finish(p, place_of(p, m + i, column), column, sum[i][j], last);
             }
         }
     }
@@ -195,23 +211,76 @@ static void multiply_block(const gemm *p, const float *a, const float *b, size_t
     }
 }
 
-static void multiply(const gemm *p)
+static void pack_b(float *to, const gemm *p, size_t k, size_t n_k, size_t n, size_t n_n)
 {
-    float *packed_a = p->pack, *packed_b = p->pack + PACKED_A;
+    size_t columns = smaller(n_n, p->b_columns - n);
+    const uint32_t *rows = p->b_rows ? p->b_rows + k : NULL;
+    const float *from = p->b.at + (rows ? 0 : k * p->b.row) + n * p->b.column;
+    pack(to, from, p->b.row, rows, p->b.column, n_k, columns, GEMM_N);
+}
+
+/* The product, by one thread in its part of the scratch space. */
+static void multiply_alone(const gemm *p, float *scratch)
+{
+    float *packed_a = scratch, *packed_b = scratch + PACKED_A;
     for (size_t n = 0; n < p->n; n += BLOCK_N) {
-        size_t n_n = smaller(BLOCK_N, p->n - n);
-        for (size_t k = 0; k < p->k; k += BLOCK_K) {
-            size_t n_k = smaller(BLOCK_K, p->k - k);
-            size_t columns = p->b_columns ? p->b_columns : p->n;
-            pack(packed_b, p->b.at + k * p->b.row + n * p->b.column, p->b.row, p->b.column, n_k,
-                 smaller(n_n, columns - n), GEMM_N);
+        size_t n_n = smaller(BLOCK_N, p->n - n), n_k, k = 0;
+        do {
+            n_k = smaller(BLOCK_K, p->k - k);
+            pack_b(packed_b, p, k, n_k, n, n_n);
             for (size_t m = 0; m < p->m; m += BLOCK_M) {
                 size_t n_m = smaller(BLOCK_M, p->m - m);
-                pack(packed_a, p->a.at + m * p->a.row + k * p->a.column, p->a.column, p->a.row, n_k,
-                     n_m, GEMM_M);
+                pack(packed_a, p->a.at + m * p->a.row + k * p->a.column, p->a.column, NULL,
+                     p->a.row, n_k, n_m, GEMM_M);
                 multiply_block(p, packed_a, packed_b, m, n_m, n, n_n, n_k, k == 0, k + n_k == p->k);
             }
-        }
+            k += n_k;
+        } while (k < p->k);
+    }
+}
+
+/* ---- by several threads ---- */
+
+/* The part-th of `parts` shares of whole strips; *from is where it begins. */
+static size_t share_of(size_t *from, size_t total, size_t strip, size_t part, size_t parts)
+{
+    size_t strips = (total + strip - 1) / strip;
+    size_t first = strips * part / parts * strip, end = strips * (part + 1) / parts * strip;
+    *from = smaller(first, total);
+    return smaller(end, total) - *from;
+}
+
+/* Shares are columns of C, or rows where there are not enough columns; sums are never shared. */
+static void multiply_share(void *context, size_t part)
+{
+    const gemm *whole = context;
+    const size_t parts = nn_team_size(whole->work->team);
+    gemm p = *whole;
+    size_t m = 0, n = 0;
+    if (p.n >= parts * GEMM_N) {
+        p.n = share_of(&n, p.n, GEMM_N, part, parts);
+        p.b.at += n * p.b.column;
+        p.b_columns -= n;
+    } else {
+        p.m = share_of(&m, p.m, GEMM_M, part, parts);
+        p.a.at += m * p.a.row;
+    }
+    size_t place = n + (p.c_rows ? 0 : m * p.c_row);
+    p.c_rows = p.c_rows ? p.c_rows + m : NULL;
+    p.c += place;
+    p.bias = p.bias ? p.bias + n : NULL;
+    p.slope = p.slope ? p.slope + place : NULL;
+    p.w = p.w ? p.w + place : NULL;
+    p.v = p.v ? p.v + place : NULL;
+    multiply_alone(&p, p.work->scratch + part * GEMM_PACK);
+}
+
+static void multiply(gemm *p)
+{
+    if (p->work->team && p->m * p->n * p->k >= NN_WORTH_SHARING) {
+        nn_team_run(p->work->team, multiply_share, p);
+    } else {
+        multiply_alone(p, p->work->scratch);
     }
 }
 

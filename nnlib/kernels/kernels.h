@@ -19,6 +19,7 @@
 #define NN_KERNELS_H
 
 #include "../real.h"
+#include "../team.h"
 
 /* The samples of a batch as bytes: sample b is pixels + index[b] * inputs, or + b * inputs if index
  * is NULL; the network sees x[b][i] = byte / 255. */
@@ -38,27 +39,30 @@ typedef struct {
     nn_real learning_rate, momentum, l2; /* mu, m, l2 */
 } nn_step;
 
+/* What a layer's kernels work with. */
+typedef struct {
+    nn_real *scratch; /* scratch_size numbers for each thread */
+    nn_team *team;    /* shares out what is large enough; NULL: the caller alone */
+} nn_work;
+
 typedef struct {
     const char *name;
 
     /* x[b][i] as above; the padding of x stays as it is. */
     void (*load_pixels)(nn_real *x, size_t x_stride, const nn_pixel_batch *batch);
 
-    /* Whether for n samples and so many units it is faster to turn bytes into numbers and compute
-     * every product than to skip the pixels that are 0. */
-    bool (*prefers_numbers)(size_t n, size_t stride);
-
-    /* Numbers of work space ("scratch") that a layer's kernels need. */
+    /* Numbers of scratch space that a layer's kernels need for each thread. */
     size_t (*scratch_size)(size_t inputs, size_t units);
 
     /* a[b][o] = (sum over i of x[b][i] w[i][o]) + bias[o] for o < width, a multiple of NN_LANES */
     void (*forward)(nn_real *a, size_t stride, const nn_real *x, size_t x_stride, const nn_real *w,
-                    const nn_real *bias, size_t n, size_t inputs, size_t width, nn_real *scratch);
+                    const nn_real *bias, size_t n, size_t inputs, size_t width,
+                    const nn_work *work);
 
     /* The same from bytes. x[n][x_stride] and lists are work space, see NN_LISTS_SIZE. */
     void (*forward_pixels)(nn_real *a, size_t stride, nn_real *x, size_t x_stride,
                            const nn_pixel_batch *batch, const nn_real *w, const nn_real *bias,
-                           uint32_t *lists);
+                           uint32_t *lists, const nn_work *work);
 
     /* z = h(a) in place for `count` values; slope[] = h'(a) too, unless it is NULL */
     void (*activate)(nn_activation activation, nn_real *z, nn_real *slope, size_t count);
@@ -72,7 +76,7 @@ typedef struct {
      * is below NN_FLOOR; padding stays 0 */
     void (*backward)(nn_real *delta_in, size_t in_stride, const nn_real *slope,
                      const nn_real *delta, size_t stride, const nn_real *w, size_t n, size_t inputs,
-                     size_t units, nn_real *scratch);
+                     size_t units, const nn_work *work);
 
     /* gw[i][o] = sum over b of x[b][i] delta[b][o] */
     void (*gradient)(nn_real *gw, const nn_real *x, size_t x_stride, const nn_real *delta,
@@ -91,13 +95,19 @@ typedef struct {
     /* gradient and step in one, for o < width; g[inputs][stride] is work space. */
     void (*learn)(nn_real *w, nn_real *v, nn_real *g, const nn_real *x, size_t x_stride,
                   const nn_real *delta, size_t stride, size_t n, size_t inputs, size_t width,
-                  const nn_step *step, nn_real *scratch);
+                  const nn_step *step, const nn_work *work);
 
     /* The same from bytes, for all units; x and lists are as forward_pixels left them. */
     void (*learn_pixels)(nn_real *w, nn_real *v, nn_real *g, nn_real *x, size_t x_stride,
                          const nn_pixel_batch *batch, const nn_real *delta, size_t stride,
-                         const nn_step *step, uint32_t *lists);
+                         const nn_step *step, uint32_t *lists, const nn_work *work);
 } nn_kernels;
+
+/* Layers of more units than this are wide: a team may share their work. */
+#define NN_NARROW ((size_t)64)
+
+/* A product of fewer multiplications than this is done before other threads have woken up. */
+#define NN_WORTH_SHARING ((size_t)1 << 22)
 
 extern const nn_kernels nn_kernels_ref;
 extern const nn_kernels nn_kernels_avx2;

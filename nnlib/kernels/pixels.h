@@ -159,6 +159,93 @@ static inline void pack_tile(const tile *t, size_t inputs, uint32_t *idle)
     pack_rows_from(t, packed);
 }
 
+/* ---- wide layers ---- */
+
+/* Packs a whole batch as one tile: x[b][r] is sample b's value in the r-th row. */
+static void pack_batch(float *x, size_t x_stride, const nn_pixel_batch *batch, uint32_t *lists)
+{
+    uint32_t *rows = lists + 1, *idle = lists + list_size(batch->inputs);
+    size_t n_rows = 0, n_idle = 0;
+    for (size_t i = 0; i < batch->inputs; i += CHUNK) {
+        size_t n = smaller(CHUNK, batch->inputs - i);
+        uint64_t used = 0, all = UINT64_MAX >> (CHUNK - n);
+        for (size_t first = 0; first < batch->n; first += SLOTS) {
+            const tile t = tile_at(batch, first, x, x_stride, lists);
+            used |= used_pixels(&t, i, n);
+        }
+        size_t from = n_rows;
+        n_rows = list_bits(rows, n_rows, used, i, n);
+        n_idle = list_bits(idle + 1, n_idle, all & ~used, i, n);
+        for (size_t b = 0; b < batch->n; b++) {
+            const uint8_t *pixels = sample_pixels(batch, b);
+            for (size_t r = from; r < n_rows; r++) {
+                x[b * x_stride + r] = byte_value[pixels[rows[r]]];
+            }
+        }
+    }
+    lists[0] = (uint32_t)n_rows;
+    idle[0] = (uint32_t)n_idle;
+}
+
+static void wide_forward_pixels(float *a, size_t stride, float *x, size_t x_stride,
+                                const nn_pixel_batch *batch, const float *w, const float *bias,
+                                uint32_t *lists, const nn_work *work)
+{
+    pack_batch(x, x_stride, batch, lists);
+    multiply(&(gemm){.m = batch->n,
+                     .n = stride,
+                     .k = lists[0],
+                     .a = {x, x_stride, 1},
+                     .b = {w, stride, 1},
+                     .b_rows = lists + 1,
+                     .b_columns = stride,
+                     .c = a,
+                     .c_row = stride,
+                     .end = ADD_BIAS,
+                     .bias = bias,
+                     .work = work});
+}
+
+/* The step of rows without a gradient. One without a velocity either stays as it is, unless l2
+ * pulls at its weights. */
+static inline void step_idle_rows(float *w, float *v, size_t stride, const step_vecs *s,
+                                  bool decays, const uint32_t *idle)
+{
+    for (size_t r = 1; r <= idle[0]; r++) {
+        for (size_t o = 0; o < stride; o += NN_LANES) {
+            size_t place = idle[r] * stride + o;
+            row velocity = row_load(v + place);
+            bool asleep = !decays;
+            EACH_VEC asleep = asleep && vec_is_zero(velocity.v[k]);
+            if (!asleep) {
+                step_row(w + place, v + place, row_zero(), s);
+            }
+        }
+    }
+}
+
+static void wide_learn_pixels(float *w, float *v, float *g, const float *x, size_t x_stride,
+                              const nn_pixel_batch *batch, const float *delta, size_t stride,
+                              const nn_step *step, const uint32_t *lists, const nn_work *work)
+{
+    const step_vecs s = step_vecs_of(step);
+    multiply(&(gemm){.m = lists[0],
+                     .n = stride,
+                     .k = batch->n,
+                     .a = {x, 1, x_stride},
+                     .b = {delta, stride, 1},
+                     .b_columns = stride,
+                     .c = g,
+                     .c_row = stride,
+                     .c_rows = lists + 1,
+                     .end = TAKE_STEP,
+                     .w = w,
+                     .v = v,
+                     .step = s,
+                     .work = work});
+    step_idle_rows(w, v, stride, &s, step->l2 != 0, lists + list_size(batch->inputs));
+}
+
 /* ---- looking ahead ---- */
 
 /* Samples come in random order from a set larger than the caches, so the memory is asked for the
@@ -234,8 +321,12 @@ static inline void forward_tile(float *a, size_t stride, const tile *t, const fl
 
 static void vector_forward_pixels(float *a, size_t stride, float *x, size_t x_stride,
                                   const nn_pixel_batch *batch, const float *w, const float *bias,
-                                  uint32_t *lists)
+                                  uint32_t *lists, const nn_work *work)
 {
+    if (is_wide(batch->n, 0, stride)) {
+        wide_forward_pixels(a, stride, x, x_stride, batch, w, bias, lists, work);
+        return;
+    }
     for (size_t first = 0; first < batch->n; first += SLOTS) {
         const tile t = tile_at(batch, first, x, x_stride, lists);
         prefetcher next = prefetch_from(batch, smaller(first + SLOTS, batch->n));
@@ -334,26 +425,14 @@ static inline void learn_tile(float *w, float *v, const tile *t, const float *de
     }
 }
 
-/* The step of rows without a gradient. One without a velocity either stays as it is, unless l2
- * pulls at its weights. */
-static inline void step_idle_rows(float *w, float *v, size_t stride, const step_vecs *s,
-                                  bool decays, const uint32_t *idle)
-{
-    for (size_t r = 1; r <= idle[0]; r++) {
-        size_t place = idle[r] * stride;
-        row velocity = row_load(v + place);
-        bool asleep = !decays;
-        EACH_VEC asleep = asleep && vec_is_zero(velocity.v[k]);
-        if (!asleep) {
-            step_row(w + place, v + place, row_zero(), s);
-        }
-    }
-}
-
 static void vector_learn_pixels(float *w, float *v, float *g, float *x, size_t x_stride,
                                 const nn_pixel_batch *batch, const float *delta, size_t stride,
-                                const nn_step *step, uint32_t *lists)
+                                const nn_step *step, uint32_t *lists, const nn_work *work)
 {
+    if (is_wide(batch->n, 0, stride)) {
+        wide_learn_pixels(w, v, g, x, x_stride, batch, delta, stride, step, lists, work);
+        return;
+    }
     if (batch->n > SLOTS) {
         gradient_packed(g, x, x_stride, batch, delta, stride, lists);
         vector_step(w, v, g, batch->inputs * stride, step);
@@ -371,19 +450,19 @@ static void vector_learn_pixels(float *w, float *v, float *g, float *x, size_t x
         } else {
             learn_tile(w + o, v + o, &t, delta + o, stride, &s, SLOTS);
         }
-        step_idle_rows(w + o, v + o, stride, &s, step->l2 != 0, lists + list_size(batch->inputs));
     }
+    step_idle_rows(w, v, stride, &s, step->l2 != 0, lists + list_size(batch->inputs));
 }
 
 /* The table of these kernels; what is not here is taken as the compiler makes it of portable.h. */
 #define VECTOR_KERNELS(NAME)                                                                       \
     {                                                                                              \
-        .name = (NAME), .load_pixels = vector_load_pixels, .prefers_numbers = is_wide,             \
-        .scratch_size = vector_scratch_size, .forward = vector_forward,                            \
-        .forward_pixels = vector_forward_pixels, .activate = portable_activate,                    \
-        .softmax = vector_softmax, .backward = vector_backward, .gradient = vector_gradient,       \
-        .gradient_pixels = vector_gradient_pixels, .gradient_bias = portable_gradient_bias,        \
-        .step = vector_step, .learn = vector_learn, .learn_pixels = vector_learn_pixels,           \
+        .name = (NAME), .load_pixels = vector_load_pixels, .scratch_size = vector_scratch_size,    \
+        .forward = vector_forward, .forward_pixels = vector_forward_pixels,                        \
+        .activate = portable_activate, .softmax = vector_softmax, .backward = vector_backward,     \
+        .gradient = vector_gradient, .gradient_pixels = vector_gradient_pixels,                    \
+        .gradient_bias = portable_gradient_bias, .step = vector_step, .learn = vector_learn,       \
+        .learn_pixels = vector_learn_pixels,                                                       \
     }
 
 #endif

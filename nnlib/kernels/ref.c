@@ -29,13 +29,6 @@ static inline void add_bias(nn_real *sum, const nn_real *bias, size_t stride)
     }
 }
 
-static bool ref_prefers_numbers(size_t n, size_t stride)
-{
-    (void)n;
-    (void)stride;
-    return false;
-}
-
 static size_t ref_scratch_size(size_t inputs, size_t units)
 {
     (void)inputs;
@@ -45,9 +38,9 @@ static size_t ref_scratch_size(size_t inputs, size_t units)
 
 static void ref_forward(nn_real *a, size_t stride, const nn_real *x, size_t x_stride,
                         const nn_real *w, const nn_real *bias, size_t n, size_t inputs,
-                        size_t width, nn_real *scratch)
+                        size_t width, const nn_work *work)
 {
-    (void)scratch;
+    (void)work;
     for (size_t b = 0; b < n; b++) {
         memset(a + b * stride, 0, width * sizeof *a);
         for (size_t i = 0; i < inputs; i++) {
@@ -59,11 +52,12 @@ static void ref_forward(nn_real *a, size_t stride, const nn_real *x, size_t x_st
 
 static void ref_forward_pixels(nn_real *a, size_t stride, nn_real *x, size_t x_stride,
                                const nn_pixel_batch *batch, const nn_real *w, const nn_real *bias,
-                               uint32_t *lists)
+                               uint32_t *lists, const nn_work *work)
 {
     (void)x;
     (void)x_stride;
     (void)lists;
+    (void)work;
     memset(a, 0, batch->n * stride * sizeof *a);
     for (size_t b = 0; b < batch->n; b++) {
         const uint8_t *pixels = sample_pixels(batch, b);
@@ -78,9 +72,9 @@ static void ref_forward_pixels(nn_real *a, size_t stride, nn_real *x, size_t x_s
 
 static void ref_backward(nn_real *delta_in, size_t in_stride, const nn_real *slope,
                          const nn_real *delta, size_t stride, const nn_real *w, size_t n,
-                         size_t inputs, size_t units, nn_real *scratch)
+                         size_t inputs, size_t units, const nn_work *work)
 {
-    (void)scratch;
+    (void)work;
     for (size_t b = 0; b < n; b++) {
         for (size_t i = 0; i < inputs; i++) {
             nn_real sum = 0;
@@ -133,9 +127,9 @@ static void ref_step(nn_real *w, nn_real *v, const nn_real *g, size_t count, con
 
 static void ref_learn(nn_real *w, nn_real *v, nn_real *g, const nn_real *x, size_t x_stride,
                       const nn_real *delta, size_t stride, size_t n, size_t inputs, size_t width,
-                      const nn_step *step, nn_real *scratch)
+                      const nn_step *step, const nn_work *work)
 {
-    (void)scratch;
+    (void)work;
     for (size_t i = 0; i < inputs; i++) {
         nn_real *row = g + i * stride;
         memset(row, 0, width * sizeof *row);
@@ -148,8 +142,9 @@ static void ref_learn(nn_real *w, nn_real *v, nn_real *g, const nn_real *x, size
 
 static void ref_learn_pixels(nn_real *w, nn_real *v, nn_real *g, nn_real *x, size_t x_stride,
                              const nn_pixel_batch *batch, const nn_real *delta, size_t stride,
-                             const nn_step *step, uint32_t *lists)
+                             const nn_step *step, uint32_t *lists, const nn_work *work)
 {
+    (void)work;
     ref_gradient_pixels(g, x, x_stride, batch, delta, stride, lists);
     ref_step(w, v, g, batch->inputs * stride, step);
 }
@@ -157,7 +152,6 @@ static void ref_learn_pixels(nn_real *w, nn_real *v, nn_real *g, nn_real *x, siz
 const nn_kernels nn_kernels_ref = {
     .name = "ref",
     .load_pixels = ref_load_pixels,
-    .prefers_numbers = ref_prefers_numbers,
     .scratch_size = ref_scratch_size,
     .forward = ref_forward,
     .forward_pixels = ref_forward_pixels,

@@ -109,37 +109,36 @@ static void vector_step(float *w, float *v, const float *g, size_t count, const 
 
 #include "gemm.h"
 
-/* Layers of more units than this go through gemm.h. */
-#define NARROW ((size_t)64)
-
 static size_t vector_scratch_size(size_t inputs, size_t units)
 {
-    return units > NARROW || inputs > NARROW ? GEMM_PACK : NARROW * NARROW;
+    return units > NN_NARROW || inputs > NN_NARROW ? GEMM_PACK : NN_NARROW * NN_NARROW;
 }
 
-/* Whether a product of n samples and so many units is worth gemm.h's packing. */
-static bool is_wide(size_t n, size_t stride)
+/* Whether a layer's products for n samples are worth gemm.h's packing. */
+static bool is_wide(size_t n, size_t inputs, size_t units)
 {
-    return n >= 16 && stride > NARROW;
+    return n >= 16 && (inputs > NN_NARROW || units > NN_NARROW);
 }
 
 /* ---- forward ---- */
 
 /* The same from numbers, without a list: hidden layers seldom hold zeros. */
 static void vector_forward(float *a, size_t stride, const float *x, size_t x_stride, const float *w,
-                           const float *bias, size_t n, size_t inputs, size_t width, float *scratch)
+                           const float *bias, size_t n, size_t inputs, size_t width,
+                           const nn_work *work)
 {
-    if (is_wide(n, width)) {
+    if (is_wide(n, inputs, width)) {
         multiply(&(gemm){.m = n,
                          .n = width,
                          .k = inputs,
                          .a = {x, x_stride, 1},
                          .b = {w, stride, 1},
+                         .b_columns = width,
                          .c = a,
                          .c_row = stride,
                          .end = ADD_BIAS,
                          .bias = bias,
-                         .pack = scratch});
+                         .work = work});
         return;
     }
     for (size_t first = 0; first < n; first += TILE) {
@@ -170,9 +169,9 @@ static void vector_forward(float *a, size_t stride, const float *x, size_t x_str
 /* delta_in = delta W^T: with W transposed, lanes run over the inputs and the chain over o. */
 static void vector_backward(float *delta_in, size_t in_stride, const float *slope,
                             const float *delta, size_t stride, const float *w, size_t n,
-                            size_t inputs, size_t units, float *scratch)
+                            size_t inputs, size_t units, const nn_work *work)
 {
-    if (units > NARROW || inputs > NARROW) {
+    if (units > NN_NARROW || inputs > NN_NARROW) {
         multiply(&(gemm){.m = n,
                          .n = nn_padded(inputs),
                          .k = units,
@@ -183,22 +182,24 @@ static void vector_backward(float *delta_in, size_t in_stride, const float *slop
                          .c_row = in_stride,
                          .end = TIMES_SLOPE,
                          .slope = slope,
-                         .pack = scratch});
+                         .work = work});
         return;
     }
+    float *scratch = work->scratch;
     for (size_t o = 0; o < units; o++) {
         for (size_t i = 0; i < inputs; i++) {
-            scratch[o * NARROW + i] = w[i * stride + o];
+            scratch[o * NN_NARROW + i] = w[i * stride + o];
         }
         for (size_t i = inputs; i < nn_padded(inputs); i++) {
-            scratch[o * NARROW + i] = 0;
+            scratch[o * NN_NARROW + i] = 0;
         }
     }
     for (size_t first = 0; first < inputs; first += NN_LANES) {
         for (size_t b = 0; b < n; b++) {
             row sum = row_zero();
             for (size_t o = 0; o < units; o++) {
-                sum = row_fma(delta[b * stride + o], row_load(scratch + o * NARROW + first), sum);
+                sum =
+                    row_fma(delta[b * stride + o], row_load(scratch + o * NN_NARROW + first), sum);
             }
             row slopes = row_load(slope + b * in_stride + first);
             EACH_VEC sum.v[k] = vec_flush(vec_mul(sum.v[k], slopes.v[k]));
@@ -241,22 +242,23 @@ static void vector_gradient(float *gw, const float *x, size_t x_stride, const fl
 
 static void vector_learn(float *w, float *v, float *g, const float *x, size_t x_stride,
                          const float *delta, size_t stride, size_t n, size_t inputs, size_t width,
-                         const nn_step *step, float *scratch)
+                         const nn_step *step, const nn_work *work)
 {
     const step_vecs s = step_vecs_of(step);
-    if (is_wide(n, width)) {
+    if (is_wide(n, inputs, width)) {
         multiply(&(gemm){.m = inputs,
                          .n = width,
                          .k = n,
                          .a = {x, 1, x_stride},
                          .b = {delta, stride, 1},
+                         .b_columns = width,
                          .c = g,
                          .c_row = stride,
                          .end = TAKE_STEP,
                          .w = w,
                          .v = v,
                          .step = s,
-                         .pack = scratch});
+                         .work = work});
         return;
     }
     for (size_t o = 0; o < width; o += NN_LANES) {

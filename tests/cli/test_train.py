@@ -27,6 +27,7 @@ BAD_VALUES = [
     *(("epochs", value, SIZE) for value in (
         "0", "-1", "1.5", "1e3", "x", "", " 5", "5 ", "+5", "0x10", "1000001", "9" * 20)),
     ("batch", "0", SIZE),
+    ("threads", "0", "a whole number from 1 to 1,024"),
     ("patience", "-1", "a whole number from 0 to 1,000,000"),
     ("validation", "1000000001", "a whole number from 0 to 1,000,000,000"),
     *(("lr", value, "more than 0 and at most 1000") for value in (
@@ -193,6 +194,14 @@ class ModelFile(TrainTest):
         self.train("--out", "c", "--log", "log")
         self.train("--out", "d", env={"NN_KERNEL": "ref"})
         self.assertEqual(len({self.model(name).read_bytes() for name in "abcd"}), 1)
+
+    def test_any_number_of_threads_gives_the_same_bytes(self):
+        models = []
+        for threads in (1, 2, 3, 7):
+            out = self.model(f"{threads}.safetensors")
+            self.train("--hidden", "300,100", "--batch", 100, "--threads", threads, "--out", out)
+            models.append(out.read_bytes())
+        self.assertEqual(len(set(models)), 1)
 
     def test_seed_and_options_matter(self):
         variants = [[], ["--seed", 2], ["--lr", 0.01], ["--batch", 10], ["--momentum", 0],

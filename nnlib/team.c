@@ -1,0 +1,134 @@
+#define _DEFAULT_SOURCE 1 /* _SC_NPROCESSORS_ONLN */
+#include "team.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+typedef struct {
+    nn_team *team;
+    size_t part;
+    pthread_t thread;
+} member;
+
+struct nn_team {
+    size_t n_members; /* threads that were started, without the caller */
+    member *members;
+    pthread_mutex_t lock; /* of all that follows */
+    pthread_cond_t called, finished;
+    void (*work)(void *context, size_t part);
+    void *context;
+    size_t calls;   /* pieces of work so far */
+    size_t working; /* members that have not finished theirs */
+    bool dismissed;
+};
+
+/* Waits for a call after the seen-th; false when the team is dismissed. */
+static bool wait_for_call(nn_team *team, size_t *seen)
+{
+    pthread_mutex_lock(&team->lock);
+    while (team->calls == *seen && !team->dismissed) {
+        pthread_cond_wait(&team->called, &team->lock);
+    }
+    bool called = team->calls != *seen;
+    *seen = team->calls;
+    pthread_mutex_unlock(&team->lock);
+    return called;
+}
+
+static void *member_main(void *context)
+{
+    member *self = context;
+    nn_team *team = self->team;
+    size_t seen = 0;
+    while (wait_for_call(team, &seen)) {
+        team->work(team->context, self->part);
+        pthread_mutex_lock(&team->lock);
+        if (--team->working == 0) {
+            pthread_cond_signal(&team->finished);
+        }
+        pthread_mutex_unlock(&team->lock);
+    }
+    return NULL;
+}
+
+static void start_members(nn_team *team, size_t wanted)
+{
+    while (team->n_members < wanted) {
+        member *m = &team->members[team->n_members];
+        *m = (member){.team = team, .part = team->n_members + 1};
+        if (pthread_create(&m->thread, NULL, member_main, m) != 0) {
+            return;
+        }
+        team->n_members++;
+    }
+}
+
+static size_t processors(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (size_t)n : 1;
+}
+
+nn_status nn_team_new(nn_team **out, size_t size)
+{
+    size = size > 0 ? size : processors();
+    nn_team *team = nn_alloc(sizeof *team);
+    member *members = nn_alloc_array(size, sizeof *members);
+    if (!team || !members) {
+        nn_free(team);
+        nn_free(members);
+        return nn_fail(NN_ERR_MEMORY, "out of memory for %zu threads", size);
+    }
+    *team = (nn_team){.members = members};
+    pthread_mutex_init(&team->lock, NULL);
+    pthread_cond_init(&team->called, NULL);
+    pthread_cond_init(&team->finished, NULL);
+    start_members(team, size - 1);
+    *out = team;
+    return NN_OK;
+}
+
+void nn_team_free(nn_team *team)
+{
+    if (!team) {
+        return;
+    }
+    pthread_mutex_lock(&team->lock);
+    team->dismissed = true;
+    pthread_cond_broadcast(&team->called);
+    pthread_mutex_unlock(&team->lock);
+    for (size_t k = 0; k < team->n_members; k++) {
+        pthread_join(team->members[k].thread, NULL);
+    }
+    pthread_cond_destroy(&team->finished);
+    pthread_cond_destroy(&team->called);
+    pthread_mutex_destroy(&team->lock);
+    nn_free(team->members);
+    nn_free(team);
+}
+
+size_t nn_team_size(const nn_team *team)
+{
+    return team ? team->n_members + 1 : 1;
+}
+
+void nn_team_run(nn_team *team, void (*work)(void *context, size_t part), void *context)
+{
+    if (team) {
+        pthread_mutex_lock(&team->lock);
+        team->work = work;
+        team->context = context;
+        team->working = team->n_members;
+        team->calls++;
+        pthread_cond_broadcast(&team->called);
+        pthread_mutex_unlock(&team->lock);
+    }
+    work(context, 0);
+    if (team) {
+        pthread_mutex_lock(&team->lock);
+        while (team->working > 0) {
+            pthread_cond_wait(&team->finished, &team->lock);
+        }
+        pthread_mutex_unlock(&team->lock);
+    }
+}
