@@ -367,7 +367,7 @@ static int save(train_run *r)
 static int save_checkpoint(train_run *r)
 {
     bool wanted = r->values.checkpoint && (r->status == NN_OK || r->status == NN_ERR_STOPPED);
-    int code = wanted ? train_checkpoint_write(r) : EXIT_DONE;
+    int code = wanted ? train_checkpoint_finish(r) : EXIT_DONE;
     if (wanted && code == EXIT_DONE && r->status == NN_ERR_STOPPED) {
         advise("the same command with --resume %s goes on", r->values.checkpoint);
     }

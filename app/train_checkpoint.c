@@ -24,7 +24,7 @@ nn_status train_checkpoint_check(const char *path)
 
 /* A failure is told once, and again when writing fails after it has gone well: the training goes
  * on, and may get through. */
-int train_checkpoint_write(train_run *r)
+static int write_checkpoint(train_run *r)
 {
     train_log_sync(&r->log); /* no epoch that the checkpoint counts may be missing in the log */
     nn_status status = nn_checkpoint_save(r->trainer, r->values.checkpoint);
@@ -34,7 +34,16 @@ int train_checkpoint_write(train_run *r)
         (void)fail(status, ROLE_OUTPUT);
     }
     r->checkpoint_code = code;
+    r->checkpoint_at = nn_trainer_position(r->trainer);
     return code;
+}
+
+int train_checkpoint_finish(train_run *r)
+{
+    nn_position now = nn_trainer_position(r->trainer), then = r->checkpoint_at;
+    bool written = now.epochs == then.epochs && now.images == then.images && now.epochs > 0 &&
+                   r->checkpoint_code == EXIT_DONE;
+    return written ? EXIT_DONE : write_checkpoint(r);
 }
 
 /* Whether a checkpoint is due after so many batches, counted from the very first one. */
@@ -55,7 +64,7 @@ void train_checkpoint_batch(train_run *r, size_t epoch, size_t images_done)
     r->checkpoint_due =
         r->values.every == OPTION_AUTOMATIC ? epoch_ends : is_due(r, epoch, images_done);
     if (r->checkpoint_due && !epoch_ends) { /* else when the epoch is in the log */
-        (void)train_checkpoint_write(r);
+        (void)write_checkpoint(r);
     }
 }
 
@@ -63,7 +72,7 @@ void train_checkpoint_epoch(train_run *r)
 {
     if (r->checkpoint_due) {
         r->checkpoint_due = false;
-        (void)train_checkpoint_write(r);
+        (void)write_checkpoint(r);
     }
 }
 

@@ -27,7 +27,8 @@ typedef struct {
     nn_trainer *trainer;
     nn_position from; /* where training begins: not at 0 if it is resumed */
     bool checkpoint_due;
-    int checkpoint_code; /* exit code of the last one written */
+    int checkpoint_code;       /* exit code of the last one written */
+    nn_position checkpoint_at; /* where training stood then */
     train_log log;
     watch watch;
     nn_status status; /* of nn_train */
@@ -58,10 +59,11 @@ void train_log_end(train_run *run);
 /* Tells whether path is a checkpoint, by its first bytes: NN_OK, else NN_ERR_MODEL. */
 nn_status train_checkpoint_check(const char *path);
 
-/* Go on from the checkpoint that --resume names; write one; write one if it is due after a batch or
- * an epoch. The first two return the exit code; what cannot be written is told once. */
+/* Go on from the checkpoint that --resume names; write one if it is due after a batch or an epoch,
+ * and at the end unless the last one tells it all. Exit codes; what cannot be written is told
+ * once. */
 int train_resume(train_run *run);
-int train_checkpoint_write(train_run *run);
+int train_checkpoint_finish(train_run *run);
 void train_checkpoint_batch(train_run *run, size_t epoch, size_t images_done);
 void train_checkpoint_epoch(train_run *run);
 

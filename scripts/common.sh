@@ -87,7 +87,7 @@ build_packages=(cmake ninja-build gcc libc6-dev pkg-config
     zlib1g-dev libstb-dev libcjson-dev libpng-dev nettle-dev)
 # shellcheck disable=SC2034 # for those who source this
 test_packages=("${build_packages[@]}" libcriterion-dev python3 python3-numpy
-    curl ca-certificates)
+    curl ca-certificates strace)
 
 # Succeeds on Debian and its relatives.
 has_apt() {
