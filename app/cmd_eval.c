@@ -114,7 +114,7 @@ static void print_model(const run *r)
     const char *data = nn_meta_get(facts, FACT_DATA), *seed = nn_meta_get(facts, "seed");
     const char *epochs = nn_meta_get(facts, FACT_BEST_EPOCH);
     char total[TEXT_NUMBER_SIZE];
-    printf("model       %s: %s\n", r->values->model, r->network);
+    printf("model       %s\n            %s\n", r->values->model, r->network);
     if (data && seed && epochs) {
         printf("            trained on %s, %s epochs, seed %s\n", data, epochs, seed);
     }
@@ -142,7 +142,7 @@ static void print_text(const run *r, bool wrote)
 {
     terminal screen = terminal_of(stdout);
     print_model(r);
-    eval_print(stdout, &screen, &r->model, &r->report);
+    eval_print(stdout, &screen, &r->model, &r->report, &r->set.data);
     if (wrote) {
         print_where(r);
     }

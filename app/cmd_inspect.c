@@ -13,11 +13,12 @@ typedef struct {
     bool json;
 } inspect_values;
 
-static const inspect_values defaults = {.show = 0};
+static const inspect_values defaults = {.show = OPTION_AUTOMATIC};
 
 static const option_spec options[] = {
     {"show", OPTION_SIZE, 's', .offset = offsetof(inspect_values, show), .value = "N",
-     .help = "draw the first N pictures of an IDX file", .range = RANGE(0, 1e6)},
+     .help = "draw the first N pictures of an IDX file",
+     .automatic = "as many as stand side by side", .range = RANGE(0, 1e6)},
     {"json", OPTION_FLAG, .offset = offsetof(inspect_values, json),
      .help = "print the result as JSON"},
     {.kind = OPTION_END},
@@ -67,7 +68,8 @@ const command command_inspect = {
     .summary = "show what a model or an IDX file holds",
     .arguments = "FILE",
     .description = "Shows what a file holds. Of a model: the network, its tensors and metadata. Of "
-                   "an IDX file, plain or gzip: shape, values, how often each label occurs.",
+                   "an IDX file, plain or gzip: shape, values, how often each label occurs, the "
+                   "first pictures.",
     .examples = "  digits inspect model.safetensors\n"
                 "  digits inspect --show 2 data/mnist/t10k-images-idx3-ubyte.gz\n",
     .options = options,

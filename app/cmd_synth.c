@@ -61,7 +61,7 @@ static void show_progress(run *r, dataset_part part, size_t done)
         char count[TEXT_NUMBER_SIZE], label[2 * TEXT_NUMBER_SIZE];
         snprintf(label, sizeof label, "%s %s digits", text_count(count, r->values->n[part]),
                  part == PART_TRAIN ? "training" : "test");
-        progress_show(&r->bar, (double)done / (double)r->values->n[part], label, "");
+        progress_show(&r->bar, (double)done / (double)r->values->n[part], label, NULL, 0);
     }
 }
 

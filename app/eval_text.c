@@ -1,12 +1,15 @@
 #include "eval_text.h"
 
+#include "confusion.h"
 #include "text.h"
 
 #include <string.h>
 
 enum {
     PAIRS_SHOWN = 6,
-    INDENT = 12 /* where values stand */
+    SUREST_SHOWN = 3,
+    NAME_COLUMNS = 6, /* on a terminal too narrow for INDENT */
+    INDENT = 12       /* where values stand */
 };
 
 /* ---- counting ----------------------------------------------------------------------------- */
@@ -62,64 +65,22 @@ static void print_accuracy(FILE *to, const terminal *screen, const nn_report *re
     fprintf(to, "loss        %.4f\n", report->loss);
 }
 
-static int number_width(size_t n)
+/* Returns where the names of classes end, in a table that takes so many columns beside them. */
+static int name_column(const terminal *screen, size_t beside)
 {
-    char text[TEXT_NUMBER_SIZE];
-    return snprintf(text, sizeof text, "%zu", n);
+    return INDENT + beside <= terminal_room(screen) ? INDENT : NAME_COLUMNS;
 }
 
-/* The width of a column of counts: wide enough for the largest, and for the names. */
-static int count_width(const trained *model, const nn_report *report)
+static void print_classes(FILE *to, const terminal *screen, const trained *model,
+                          const nn_report *report)
 {
-    int width = 0;
-    for (size_t k = 0; k < report->classes; k++) {
-        char name[CLASS_NAME_SIZE];
-        int widest = number_width(class_total(report, k));
-        int name_width = (int)strlen(trained_class(model, k, name));
-        widest = name_width > widest ? name_width : widest;
-        width = widest > width ? widest : width;
-    }
-    return width + 2;
-}
-
-static void print_count(FILE *to, const terminal *screen, size_t times, bool right, int width)
-{
-    terminal_style style = right ? STYLE_BOLD : times == 0 ? STYLE_FAINT : STYLE_PLAIN;
-    fputs(terminal_code(screen, style), to);
-    if (times == 0) {
-        fprintf(to, "%*s", width, ".");
-    } else {
-        fprintf(to, "%*zu", width, times);
-    }
-    fputs(style == STYLE_PLAIN ? "" : terminal_code(screen, STYLE_PLAIN), to);
-}
-
-static void print_confusion(FILE *to, const terminal *screen, const trained *model,
-                            const nn_report *report)
-{
-    char name[CLASS_NAME_SIZE];
-    int width = count_width(model, report);
-    fprintf(to, "\nconfusion   a row for what a digit is, a column for what it was read as\n\n");
-    fprintf(to, "%*s", INDENT, "");
-    for (size_t c = 0; c < report->classes; c++) {
-        fprintf(to, "%*s", width, trained_class(model, c, name));
-    }
-    fprintf(to, "\n");
-    for (size_t k = 0; k < report->classes; k++) {
-        fprintf(to, "%*s", INDENT, trained_class(model, k, name));
-        for (size_t c = 0; c < report->classes; c++) {
-            print_count(to, screen, report->confusion[k * report->classes + c], k == c, width);
-        }
-        fprintf(to, "\n");
-    }
-}
-
-static void print_classes(FILE *to, const trained *model, const nn_report *report)
-{
-    fprintf(to, "\nper class     images  precision     recall         F1\n\n");
+    const size_t table = 8 + 3 * 11;
+    int names = name_column(screen, table);
+    fprintf(to, "\n%-*s  images  precision     recall         F1\n\n", names,
+            names == INDENT ? "per class" : "class");
     for (size_t k = 0; k < report->classes; k++) {
         char name[CLASS_NAME_SIZE], count[TEXT_NUMBER_SIZE];
-        fprintf(to, "%*s%8s%9.2f %%%9.2f %%%9.2f %%\n", INDENT, trained_class(model, k, name),
+        fprintf(to, "%*s%8s%9.2f %%%9.2f %%%9.2f %%\n", names, trained_class(model, k, name),
                 text_count(count, class_total(report, k)), 100 * nn_report_precision(report, k),
                 100 * nn_report_recall(report, k), 100 * nn_report_f1(report, k));
     }
@@ -141,10 +102,63 @@ static void print_pairs(FILE *to, const trained *model, const nn_report *report)
     }
 }
 
-void eval_print(FILE *to, const terminal *screen, const trained *model, const nn_report *report)
+/* ---- pictures ----------------------------------------------------------------------------- */
+
+static float decisive_output(const nn_report *report, size_t k)
+{
+    return report->outputs[k * report->classes + report->predicted[k]];
+}
+
+size_t surest_mistakes(size_t *index, size_t n, const nn_report *report, const nn_data *data)
+{
+    size_t found = 0;
+    for (size_t k = 0; k < report->total; k++) {
+        if (report->predicted[k] == data->labels[k]) {
+            continue;
+        }
+        size_t i = found < n ? found++ : n;
+        while (i > 0 && decisive_output(report, index[i - 1]) < decisive_output(report, k)) {
+            if (i < n) {
+                index[i] = index[i - 1];
+            }
+            i--;
+        }
+        if (i < n) {
+            index[i] = k;
+        }
+    }
+    return found;
+}
+
+static void print_surest(FILE *to, const terminal *screen, const trained *model,
+                         const nn_report *report, const nn_data *data)
+{
+    size_t index[SUREST_SHOWN];
+    captioned_picture pictures[SUREST_SHOWN];
+    size_t n = surest_mistakes(index, SUREST_SHOWN, report, data);
+    if (n == 0 || !data->pixels || data->rows * data->columns != data->inputs) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        captioned_picture *p = &pictures[i];
+        char truth[CLASS_NAME_SIZE], guess[CLASS_NAME_SIZE];
+        p->pixels = data->pixels + index[i] * data->inputs;
+        snprintf(p->captions[0], TERMINAL_CAPTION_SIZE, "%s read as %s at %.3f",
+                 trained_class(model, data->labels[index[i]], truth),
+                 trained_class(model, report->predicted[index[i]], guess),
+                 (double)decisive_output(report, index[i]));
+        snprintf(p->captions[1], TERMINAL_CAPTION_SIZE, "image %zu", index[i]);
+    }
+    fprintf(to, "\nsurest mistakes\n\n");
+    terminal_pictures(to, screen, pictures, n, data->rows, data->columns, 2);
+}
+
+void eval_print(FILE *to, const terminal *screen, const trained *model, const nn_report *report,
+                const nn_data *data)
 {
     print_accuracy(to, screen, report);
-    print_confusion(to, screen, model, report);
-    print_classes(to, model, report);
+    confusion_print(to, screen, model, report);
+    print_classes(to, screen, model, report);
     print_pairs(to, model, report);
+    print_surest(to, screen, model, report, data);
 }

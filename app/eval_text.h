@@ -17,8 +17,14 @@ size_t confused_pairs(confused_pair *pairs, size_t n, const nn_report *report);
 /* Returns the number of samples of class k. */
 size_t class_total(const nn_report *report, size_t k);
 
-/* Prints accuracy, confusion matrix, classes and the commonest mistakes; 80 columns wide as long
- * as counts have up to 4 digits. */
-void eval_print(FILE *to, const terminal *screen, const trained *model, const nn_report *report);
+/* Fills index[n] with the mistakes that the network was surest of, the surest first; returns how
+ * many there are. */
+size_t surest_mistakes(size_t *index, size_t n, const nn_report *report, const nn_data *data);
+
+/* Prints accuracy, confusion matrix, classes, the commonest mistakes and pictures of the surest
+ * ones. No line is longer than the terminal is wide, or 80 columns where there is none and counts
+ * have up to 4 digits. */
+void eval_print(FILE *to, const terminal *screen, const trained *model, const nn_report *report,
+                const nn_data *data);
 
 #endif

@@ -11,7 +11,7 @@ typedef struct {
     const char *path;
     size_t bytes; /* the file's size */
     bool json;
-    size_t show; /* so many pictures of an IDX file are drawn */
+    size_t show; /* so many pictures of an IDX file are drawn; OPTION_AUTOMATIC: a line of them */
     terminal screen;
 } inspection;
 

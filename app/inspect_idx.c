@@ -3,12 +3,14 @@
 #include "inspect.h"
 #include "json.h"
 #include "message.h"
+#include "options.h"
 #include "stats.h"
 #include "text.h"
 
 enum {
     MAX_COUNTED = 32, /* labels of more values are not counted one by one */
-    BAR_WIDTH = 40
+    BAR_WIDTH = 40,
+    SIDE_BY_SIDE = 12 /* pictures at most, however wide the terminal is */
 };
 
 /* How often each value is there, in an array of labels. */
@@ -62,7 +64,9 @@ static void print_numbers(const nn_idx *idx, const stats *numbers)
 
 static void print_labels(const label_counts *counts, const terminal *screen)
 {
-    size_t most = 1;
+    const size_t around = 24;
+    size_t room = terminal_room(screen), most = 1;
+    size_t width = room < BAR_WIDTH + around ? (room > around ? room - around : 0) : BAR_WIDTH;
     for (size_t k = 0; k < counts->n; k++) {
         most = counts->times[k] > most ? counts->times[k] : most;
     }
@@ -70,20 +74,36 @@ static void print_labels(const label_counts *counts, const terminal *screen)
     for (size_t k = 0; k < counts->n; k++) {
         char text[TEXT_NUMBER_SIZE];
         printf("%12zu%10s  ", k, text_count(text, counts->times[k]));
-        for (size_t i = 0; i < counts->times[k] * BAR_WIDTH / most; i++) {
+        for (size_t i = 0; i < counts->times[k] * width / most; i++) {
             fputs(screen->utf8 ? "\xe2\x96\xa0" : "#", stdout); /* U+25A0, a square */
         }
         printf("\n");
     }
 }
 
+/* Draws the pictures from k on that fit side by side, n at most; returns how many. */
+static size_t print_some_pictures(const inspection *what, const nn_idx *idx, size_t k, size_t n)
+{
+    captioned_picture some[SIDE_BY_SIDE] = {{NULL}};
+    size_t rows = idx->dims[1], columns = idx->dims[2];
+    n = n < SIDE_BY_SIDE ? n : SIDE_BY_SIDE;
+    for (size_t i = 0; i < n; i++) {
+        some[i].pixels = (const uint8_t *)idx->data + (k + i) * rows * columns;
+        snprintf(some[i].captions[0], sizeof some[i].captions[0], "picture %zu", k + i);
+    }
+    printf("\n");
+    return terminal_pictures(stdout, &what->screen, some, n, rows, columns, 2);
+}
+
 static void print_pictures(const inspection *what, const nn_idx *idx)
 {
-    size_t rows = idx->dims[1], columns = idx->dims[2];
-    for (size_t k = 0; k < what->show && k < idx->dims[0]; k++) {
-        printf("\npicture %zu\n", k);
-        terminal_picture(stdout, &what->screen, (const uint8_t *)idx->data + k * rows * columns,
-                         rows, columns);
+    size_t n = what->show < idx->dims[0] ? what->show : idx->dims[0];
+    if (what->show == OPTION_AUTOMATIC) {
+        (void)print_some_pictures(what, idx, 0, n);
+        return;
+    }
+    for (size_t k = 0; k < n;) {
+        k += print_some_pictures(what, idx, k, n - k);
     }
 }
 

@@ -8,6 +8,7 @@
 #include "text.h"
 #include "trained.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Tensor t of a network, as the file names it: layer t/2's weights (t even) or biases. */
@@ -44,7 +45,18 @@ static tensor tensor_of(nn_net *net, size_t t)
 
 /* ---- text --------------------------------------------------------------------------------- */
 
-static void print_tensor(const tensor *t)
+/* Prints a line of the table of tensors; on a narrow terminal, without the extremes. */
+static void print_tensor_line(const terminal *screen, const char *const cells[6])
+{
+    const size_t whole = 78;
+    printf("  %-12s %14s", cells[0], cells[1]);
+    if (terminal_room(screen) >= whole) {
+        printf(" %11s %11s", cells[2], cells[3]);
+    }
+    printf(" %11s %11s\n", cells[4], cells[5]);
+}
+
+static void print_tensor(const terminal *screen, const tensor *t)
 {
     char shape[2 * TEXT_NUMBER_SIZE];
     if (t->n_dims == 2) {
@@ -52,23 +64,49 @@ static void print_tensor(const tensor *t)
     } else {
         snprintf(shape, sizeof shape, "%zu", t->dims[0]);
     }
-    printf("  %-12s %14s %11.5f %11.5f %11.5f %11.5f\n", t->name, shape, t->numbers.min,
-           t->numbers.max, stats_mean(&t->numbers), stats_norm(&t->numbers));
+    const double numbers[] = {t->numbers.min, t->numbers.max, stats_mean(&t->numbers),
+                              stats_norm(&t->numbers)};
+    char texts[4][TEXT_NUMBER_SIZE];
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(texts[i], sizeof texts[i], fabs(numbers[i]) < 1e5 ? "%.5f" : "%.4e", numbers[i]);
+    }
+    print_tensor_line(
+        screen, (const char *const[]){t->name, shape, texts[0], texts[1], texts[2], texts[3]});
+}
+
+/* Prints a text from the column `indent`, where the cursor is, on as many lines as a terminal needs
+ * to keep clear of the columns before it. */
+static void print_folded(const terminal *screen, const char *text, size_t indent)
+{
+    const size_t least = 16;
+    size_t room = screen->present ? screen->columns : SIZE_MAX, column = 0;
+    room = room > indent + least ? room - indent : least;
+    for (; *text; text++) {
+        bool starts = ((unsigned char)*text & 0xC0) != 0x80; /* a UTF-8 character */
+        if (starts && column++ == room) {
+            printf("\n%*s", (int)indent, "");
+            column = 1;
+        }
+        putchar(*text);
+    }
+    putchar('\n');
 }
 
 /* Prints a fact; it may come from anybody's file, so its control characters are replaced. */
-static bool print_fact(const char *key, const char *value, int width)
+static bool print_fact(const terminal *screen, const char *key, const char *value, int width)
 {
     char *line = text_format("  %-*s %s", width, key, value);
     if (line) {
+        size_t indent = (size_t)width + 3 <= strlen(key) + 2 ? 0 : (size_t)width + 3;
         text_tame(line);
-        printf("%s\n", line);
+        printf("%.*s", (int)indent, line);
+        print_folded(screen, line + indent, indent);
     }
     nn_free(line);
     return line != NULL;
 }
 
-static bool print_facts(const nn_meta *facts)
+static bool print_facts(const terminal *screen, const nn_meta *facts)
 {
     int width = 0;
     bool printed = true;
@@ -77,7 +115,7 @@ static bool print_facts(const nn_meta *facts)
         width = length > width && length < 30 ? length : width;
     }
     for (size_t i = 0; i < facts->n && printed; i++) {
-        printed = print_fact(facts->items[i].key, facts->items[i].value, width);
+        printed = print_fact(screen, facts->items[i].key, facts->items[i].value, width);
     }
     return printed;
 }
@@ -88,13 +126,15 @@ static int print_text(const inspection *what, const trained *model, const char *
     printf("file        %s, a model of %s\n", what->path, text_bytes(bytes, what->bytes));
     printf("network     %s\n", network);
     network_print_parameters(stdout, model->net, "parameters  ");
-    printf("\n  %-12s %14s %11s %11s %11s %11s\n", "tensor", "shape", "min", "max", "mean", "norm");
+    printf("\n");
+    print_tensor_line(&what->screen,
+                      (const char *const[]){"tensor", "shape", "min", "max", "mean", "norm"});
     for (size_t t = 0; t < n_tensors(model->net); t++) {
         tensor one = tensor_of(model->net, t);
-        print_tensor(&one);
+        print_tensor(&what->screen, &one);
     }
     printf("\nmetadata\n");
-    return print_facts(&model->facts) ? EXIT_DONE : fail_memory();
+    return print_facts(&what->screen, &model->facts) ? EXIT_DONE : fail_memory();
 }
 
 /* ---- JSON --------------------------------------------------------------------------------- */

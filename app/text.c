@@ -94,6 +94,15 @@ void text_tame(char *text)
     }
 }
 
+size_t text_columns(const char *text)
+{
+    size_t columns = 0;
+    for (; *text; text++) {
+        columns += ((unsigned char)*text & 0xC0) != 0x80; /* the bytes that start a character */
+    }
+    return columns;
+}
+
 bool text_ends_with(const char *text, const char *end)
 {
     size_t length = strlen(text), end_length = strlen(end);

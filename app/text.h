@@ -35,6 +35,10 @@ const char *text_bytes(char text[TEXT_NUMBER_SIZE], size_t bytes);
 /* Replaces control characters by '?', so that a file's name cannot play tricks on a terminal. */
 void text_tame(char *text);
 
+/* Returns how many columns a UTF-8 text takes on a terminal, as long as each of its characters
+ * takes one, and its bytes if it is ASCII. */
+size_t text_columns(const char *text);
+
 /* Reports whether text ends with the other. */
 bool text_ends_with(const char *text, const char *end);
 

@@ -57,11 +57,24 @@ static void print_next(const train_values *values)
     printf("\n");
 }
 
+/* The course of the training loss, as far as the terminal has room. */
+static void print_course(const watch *w)
+{
+    const size_t text_columns_around = 40;
+    const terminal screen = terminal_of(stdout);
+    char curve[SPARKLINE_TEXT_SIZE];
+    size_t room = screen.columns > text_columns_around ? screen.columns - text_columns_around : 0;
+    if (*sparkline_text(curve, &w->losses, room, screen.utf8)) {
+        printf("loss        %s from %.4f to %.4f\n", curve, w->first_loss, w->last_loss);
+    }
+}
+
 void train_print_result(const train_run *run)
 {
     char a[TEXT_NUMBER_SIZE], b[TEXT_NUMBER_SIZE];
     if (!run->values.quiet) {
         printf("\n");
+        print_course(&run->watch);
     }
     if (run->validate.n > 0) {
         printf("validation  %.2f %%: %s of %s right, loss %.4f\n", 100 * run->report.accuracy,

@@ -1,9 +1,11 @@
-/* Watches a training run: Ctrl-C, a line an epoch, a progress bar, the log. */
+/* Watches a training run: Ctrl-C, a line an epoch, a progress bar, the course of the loss, the
+ * log. */
 
 #ifndef DIGITS_WATCH_H
 #define DIGITS_WATCH_H
 
 #include "nnlib.h"
+#include "sparkline.h"
 #include "terminal.h"
 #include "train_log.h"
 
@@ -22,11 +24,17 @@ typedef struct {
     size_t epochs; /* asked for */
     train_log *log;
     progress bar;
+    unsigned columns;        /* of the table: those that the last heading named */
+    sparkline losses;        /* an epoch each */
+    double first_loss;       /* of the first epoch */
+    double last_loss;        /* and of the last one */
+    char validation[16];     /* the last epoch's validation accuracy; "" before there is one */
     double started_at;       /* clock_seconds when training began */
     double epoch_started_at; /* and this epoch */
     size_t before;           /* images of this epoch that an earlier run trained on */
-    size_t resumed;          /* images in all that it did */
     double epoch_seconds;    /* spent on this epoch's batches so far */
+    double pace[3];          /* the last epochs' seconds an image, validation included */
+    size_t n_paces;          /* epochs that have set one */
     size_t done;             /* images of this epoch; all of them after it */
 } watch;
 

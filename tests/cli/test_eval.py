@@ -99,7 +99,7 @@ class Figures(EvalTest):
         self.assertNotIn("\033", out)
         for k, row in enumerate(matrix):
             cells = [str(k), *(str(n) if n else "." for n in row)]
-            self.assertRegex(out, r"(?m)^ +" + r" +".join(map(re.escape, cells)) + "$")
+            self.assertRegex(out, r"(?m)^ +" + r"[░▒▓█]? +".join(map(re.escape, cells)) + "[░▒▓█]?$")
         for line in out.splitlines():
             if not line.startswith(("model", "data")):
                 self.assertLess(len(line), 80, line)

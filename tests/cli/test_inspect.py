@@ -85,7 +85,7 @@ class IdxFiles(CliTest):
         self.assertEqual(report["shape"], [N_TEST, 28, 28])
         self.assertAlmostEqual(report["mean"], sum(pixels) / len(pixels), places=9)
         out = self.digits("inspect", "--show", 2, path).out
-        self.assertEqual(out.count("\npicture "), 2)
+        self.assertEqual(out.count("  picture "), 2)
         self.assertNotIn("\033", out)
 
     def test_what_is_neither_is_refused(self):

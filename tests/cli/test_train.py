@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
@@ -356,45 +355,6 @@ class Files(TrainTest):
             self.assertGreater(event["loss"], 0)
         self.assertEqual((end["event"], end["outcome"]), ("end", "finished"))
         self.assertLess(epochs[2]["loss"], epochs[0]["loss"])
-
-
-class Terminal(TrainTest):
-    def on_terminal(self, **env):
-        """Runs with a terminal as stderr; returns what was written to it."""
-        try:
-            ours, theirs = pty.openpty()
-        except OSError:
-            self.skipTest("this system has no pseudo-terminals")
-        command = [str(digits.PROGRAM), "train", "--data", str(digits.small_data()), "--epochs",
-                   "15", "--hidden", "500"]
-        process = subprocess.Popen(command, cwd=self.folder, stdout=subprocess.DEVNULL,
-                                   stderr=theirs, env=digits.environment(self.folder, **env))
-        os.close(theirs)
-        text = b""
-        while True:
-            try:
-                part = os.read(ours, 65536)
-            except OSError:  # EIO: the other side has been closed
-                break
-            if not part:
-                break
-            text += part
-        os.close(ours)
-        self.assertEqual(process.wait(60), 0)
-        return text.decode()
-
-    def test_a_progress_bar_is_drawn_and_wiped_away(self):
-        for env, filled in (({}, "─"), ({"LC_ALL": "C"}, "-")):
-            with self.subTest(env):
-                text = self.on_terminal(**env)
-                bars = re.findall(r"\r\x1b\[K([^\r\n]+)", text)
-                drawn = [bar for bar in bars if "left" in bar]
-                self.assertTrue(drawn, text)
-                self.assertTrue(all(len(bar) < 80 for bar in drawn))
-                self.assertTrue(any(filled in bar for bar in drawn))
-                final = [line.split("\x1b[K")[-1] for line in text.strip().split("\n")]
-                self.assertEqual(len(final), 16)
-                self.assertTrue(all(re.match(r" *\d+/15 ", line) for line in final[1:]))
 
 
 class RealMnist(TrainTest):
