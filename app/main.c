@@ -9,6 +9,7 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fenv.h>
 #include <locale.h>
 #include <poll.h>
 #include <signal.h>
@@ -185,7 +186,10 @@ int main(int argc, char **argv)
         (void)setvbuf(stdout, output, _IOFBF, sizeof output);
     }
     signal(SIGPIPE, SIG_IGN);
-    setlocale(LC_CTYPE, ""); /* whether the terminal speaks UTF-8; numbers stay in the C locale */
+    /* A library loaded before may have set a rounding mode or a locale with decimal commas. */
+    (void)fesetenv(FE_DFL_ENV);
+    setlocale(LC_ALL, "C");
+    setlocale(LC_CTYPE, ""); /* whether the terminal speaks UTF-8 */
     cJSON_InitHooks(&hooks);
     return close_output(run(argc, argv));
 }

@@ -264,17 +264,20 @@ static void forward_layer(const nn_net *net, nn_state *state, const nn_batch *ba
 
 void nn_forward(const nn_net *net, nn_state *state, const nn_batch *batch)
 {
+    const nn_fpenv before = nn_fpenv_set();
     state->n = batch->n;
     state->masked_input = false;
     load_inputs(net, state, batch);
     for (size_t l = 0; l < state->n_layers; l++) {
         forward_layer(net, state, batch, l, false);
     }
+    nn_fpenv_restore(&before);
 }
 
 void nn_forward_train(const nn_net *net, nn_state *state, const nn_batch *batch, nn_mask mask,
                       nn_rng *rng)
 {
+    const nn_fpenv before = nn_fpenv_set();
     layer_state *input = &state->input;
     state->n = batch->n;
     state->masked_input = input->mask != NULL;
@@ -296,6 +299,7 @@ void nn_forward_train(const nn_net *net, nn_state *state, const nn_batch *batch,
             apply_mask(layer->slope, layer->mask, batch->n * layer->stride);
         }
     }
+    nn_fpenv_restore(&before);
 }
 
 const nn_real *nn_output(const nn_state *state, size_t b)
@@ -358,7 +362,8 @@ static bool is_right(const nn_real *z, const nn_real *y, size_t n)
     return is_largest(z, n, largest(y, n));
 }
 
-double nn_batch_loss(const nn_net *net, nn_state *state, const nn_batch *batch, size_t *correct)
+static NN_NOINLINE double batch_loss(const nn_net *net, nn_state *state, const nn_batch *batch,
+                                     size_t *correct)
 {
     const nn_loss_row *loss = nn_loss_get(net->config.loss);
     const layer_state *last = &state->layers[state->n_layers - 1];
@@ -374,6 +379,14 @@ double nn_batch_loss(const nn_net *net, nn_state *state, const nn_batch *batch, 
         *correct = right;
     }
     return sum / (double)batch->n;
+}
+
+double nn_batch_loss(const nn_net *net, nn_state *state, const nn_batch *batch, size_t *correct)
+{
+    const nn_fpenv before = nn_fpenv_set();
+    double loss = batch_loss(net, state, batch, correct);
+    nn_fpenv_restore(&before);
+    return loss;
 }
 
 /* ---- backward ---- */
@@ -428,6 +441,7 @@ static void bias_gradient(const nn_net *net, nn_state *state, size_t l)
 
 void nn_backward(const nn_net *net, nn_state *state, const nn_batch *batch)
 {
+    const nn_fpenv before = nn_fpenv_set();
     output_delta(net, state, batch);
     for (size_t l = state->n_layers; l-- > 0;) {
         if (l > 0) {
@@ -436,6 +450,7 @@ void nn_backward(const nn_net *net, nn_state *state, const nn_batch *batch)
         weight_gradient(net, state, batch, l);
         bias_gradient(net, state, l);
     }
+    nn_fpenv_restore(&before);
 }
 
 void nn_backward_and_step(nn_net *net, nn_state *state, const nn_batch *batch, nn_sgd *sgd,

@@ -293,11 +293,13 @@ nn_status nn_checkpoint_save(nn_trainer *t, const char *path)
         return nn_fail(NN_ERR_DIVERGED, "not saving '%s': the training has diverged", path);
     }
     nn_tensors tensors;
+    const nn_fpenv before = nn_fpenv_set();
     nn_status status = describe_tensors(&tensors, t);
     if (status == NN_OK) {
         status = save(t, &tensors, path);
         nn_tensors_release(&tensors);
     }
+    nn_fpenv_restore(&before);
     return status;
 }
 
@@ -574,10 +576,12 @@ static nn_status load(nn_trainer *t, nn_safetensors *file)
 nn_status nn_checkpoint_load(nn_trainer *t, const char *path)
 {
     nn_safetensors file;
+    const nn_fpenv before = nn_fpenv_set();
     nn_status status = nn_safetensors_open(&file, &checkpoint, path);
     if (status == NN_OK) {
         status = load(t, &file);
         nn_safetensors_close(&file);
     }
+    nn_fpenv_restore(&before);
     return status;
 }

@@ -30,6 +30,7 @@ static nn_status run(float *outputs, double *loss, const nn_net *net, const nn_d
     if (status != NN_OK) {
         return status;
     }
+    const nn_fpenv before = nn_fpenv_set();
     double loss_sum = 0;
     for (size_t first = 0; first < data->n; first += BLOCK) {
         nn_data block = nn_data_slice(data, first, BLOCK);
@@ -48,6 +49,7 @@ static nn_status run(float *outputs, double *loss, const nn_net *net, const nn_d
     if (loss) {
         *loss = data->n > 0 ? loss_sum / (double)data->n : 0;
     }
+    nn_fpenv_restore(&before);
     nn_state_free(state);
     return NN_OK;
 }
@@ -77,6 +79,7 @@ static void wilson_interval(double ci[2], size_t correct, size_t total)
 static void count(nn_report *report, const nn_data *data)
 {
     const size_t classes = report->classes;
+    const nn_fpenv before = nn_fpenv_set();
     for (size_t k = 0; k < report->total; k++) {
         size_t predicted = nn_argmax(report->outputs + k * classes, classes);
         report->predicted[k] = (uint8_t)predicted;
@@ -85,6 +88,7 @@ static void count(nn_report *report, const nn_data *data)
     }
     report->accuracy = (double)report->correct / (double)report->total;
     wilson_interval(report->ci95, report->correct, report->total);
+    nn_fpenv_restore(&before);
 }
 
 nn_status nn_evaluate(nn_report *out, const nn_net *net, const nn_data *data)

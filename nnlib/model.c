@@ -58,7 +58,7 @@ static uint8_t *encode_params(const nn_net *net)
     return data;
 }
 
-nn_status nn_model_save(const nn_net *net, const nn_meta *meta, const char *path)
+static nn_status save(const nn_net *net, const nn_meta *meta, const char *path)
 {
     if (!nn_net_is_finite(net)) {
         return nn_fail(NN_ERR_MODEL, "not saving '%s': a parameter is not a finite number", path);
@@ -77,6 +77,14 @@ nn_status nn_model_save(const nn_net *net, const nn_meta *meta, const char *path
     cJSON_free(network);
     nn_free(data);
     nn_tensors_release(&tensors);
+    return status;
+}
+
+nn_status nn_model_save(const nn_net *net, const nn_meta *meta, const char *path)
+{
+    const nn_fpenv before = nn_fpenv_set();
+    nn_status status = save(net, meta, path);
+    nn_fpenv_restore(&before);
     return status;
 }
 
@@ -222,10 +230,12 @@ static nn_status load(nn_net **out, nn_meta *meta, nn_safetensors *file)
 nn_status nn_model_load(nn_net **out, nn_meta *meta, const char *path)
 {
     nn_safetensors file;
+    const nn_fpenv before = nn_fpenv_set();
     nn_status status = nn_safetensors_open(&file, &model, path);
     if (status == NN_OK) {
         status = load(out, meta, &file);
         nn_safetensors_close(&file);
     }
+    nn_fpenv_restore(&before);
     return status;
 }

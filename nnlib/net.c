@@ -161,7 +161,7 @@ static void draw_weights(nn_net *net, uint64_t seed)
 
 /* ---- making and freeing ---- */
 
-nn_status nn_net_new(nn_net **out, const nn_config *config, uint64_t seed)
+static nn_status make_net(nn_net **out, const nn_config *config, uint64_t seed)
 {
     nn_status status = check_config(config);
     const nn_kernels *kernels = NULL;
@@ -187,6 +187,14 @@ nn_status nn_net_new(nn_net **out, const nn_config *config, uint64_t seed)
     draw_weights(net, seed);
     *out = net;
     return NN_OK;
+}
+
+nn_status nn_net_new(nn_net **out, const nn_config *config, uint64_t seed)
+{
+    const nn_fpenv before = nn_fpenv_set();
+    nn_status status = make_net(out, config, seed);
+    nn_fpenv_restore(&before);
+    return status;
 }
 
 nn_status nn_net_clone(nn_net **out, const nn_net *net)

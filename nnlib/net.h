@@ -2,6 +2,7 @@
 #ifndef NN_NET_H
 #define NN_NET_H
 
+#include "fpenv.h"
 #include "kernels/kernels.h"
 #include "real.h"
 

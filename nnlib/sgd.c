@@ -36,6 +36,7 @@ nn_real *nn_sgd_velocity(nn_sgd *sgd)
 /* v <- m v - mu (g + l2 w);  w <- w + v;  biases without the l2 term. */
 void nn_sgd_step(nn_sgd *sgd, nn_net *net, const nn_state *state, const nn_sgd_options *options)
 {
+    const nn_fpenv before = nn_fpenv_set();
     const nn_step weights = nn_step_of(options, true), biases = nn_step_of(options, false);
     const nn_real *g = nn_state_gradients(state);
     nn_real *w = net->params, *v = sgd->velocity;
@@ -45,4 +46,5 @@ void nn_sgd_step(nn_sgd *sgd, nn_net *net, const nn_state *state, const nn_sgd_o
                            &weights);
         net->kernels->step(w + s->biases, v + s->biases, g + s->biases, s->stride, &biases);
     }
+    nn_fpenv_restore(&before);
 }

@@ -116,8 +116,8 @@ static nn_status init(nn_trainer *t)
     return NN_OK;
 }
 
-nn_status nn_trainer_new(nn_trainer **out, nn_net *net, const nn_data *train,
-                         const nn_data *validation, const nn_train_options *options)
+static nn_status make_trainer(nn_trainer **out, nn_net *net, const nn_data *train,
+                              const nn_data *validation, const nn_train_options *options)
 {
     const nn_trainer start = {
         .net = net, .train = train, .validation = validation, .options = *options};
@@ -137,6 +137,15 @@ nn_status nn_trainer_new(nn_trainer **out, nn_net *net, const nn_data *train,
     }
     *out = t;
     return NN_OK;
+}
+
+nn_status nn_trainer_new(nn_trainer **out, nn_net *net, const nn_data *train,
+                         const nn_data *validation, const nn_train_options *options)
+{
+    const nn_fpenv before = nn_fpenv_set();
+    nn_status status = make_trainer(out, net, train, validation, options);
+    nn_fpenv_restore(&before);
+    return status;
 }
 
 void nn_trainer_free(nn_trainer *t)
@@ -334,8 +343,10 @@ nn_status nn_trainer_run(nn_trainer *t, nn_train_result *result)
     if (t->swapped) {
         swap_params(t);
     }
+    const nn_fpenv before = nn_fpenv_set();
     nn_status status = run(t);
     settle(t, status, result);
+    nn_fpenv_restore(&before);
     return status;
 }
 
