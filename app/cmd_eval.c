@@ -114,13 +114,16 @@ static void print_model(const run *r)
     const char *data = nn_meta_get(facts, FACT_DATA), *seed = nn_meta_get(facts, "seed");
     const char *epochs = nn_meta_get(facts, FACT_BEST_EPOCH);
     char total[TEXT_NUMBER_SIZE];
-    printf("model       %s\n            %s\n", r->values->model, r->network);
+    printf("model       ");
+    text_print(stdout, r->values->model);
+    printf("\n            %s\n", r->network);
     if (data && seed && epochs) {
         printf("            trained on %s, %s epochs, seed %s\n", data, epochs, seed);
     }
-    printf("data        %s, %s %s images from %s\n\n", dataset_name(r->set.kind),
-           text_count(total, r->report.total), r->set.part == PART_TEST ? "test" : "training",
-           r->set.folder);
+    printf("data        %s, %s %s images from ", dataset_name(r->set.kind),
+           text_count(total, r->report.total), r->set.part == PART_TEST ? "test" : "training");
+    text_print(stdout, r->set.folder);
+    printf("\n\n");
 }
 
 static void print_where(const run *r)
@@ -131,7 +134,8 @@ static void print_where(const run *r)
     if (r->values->no_errors) {
         return;
     }
-    printf("\npictures    %s in %s", text_count(count, wrong), r->values->errors);
+    printf("\npictures    %s in ", text_count(count, wrong));
+    text_print(stdout, r->values->errors);
     if (wrong > 0 && mistakes_have_sheet(&m)) {
         printf(", all on " MISTAKES_SHEET);
     }

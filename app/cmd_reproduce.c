@@ -340,12 +340,14 @@ static int print_text(const reproduction *r)
     if (!r->values->quiet) {
         printf("\n");
     }
+    printf("%-11s '", agrees(r) ? "same" : "different");
+    text_print(stdout, r->model.path);
     if (agrees(r)) {
-        printf("same        '%s' comes out the same, byte for byte\n", r->model.path);
+        printf("' comes out the same, byte for byte\n");
         printf("SHA-256     %s\n", r->sha256[0]);
         return EXIT_DONE;
     }
-    printf("different   '%s' comes out otherwise\n", r->model.path);
+    printf("' comes out otherwise\n");
     printf("SHA-256     %s in the model\n            %s now\n", r->sha256[0], r->sha256[1]);
     print_params(r);
     if (r->n_facts_differ > 0) {

@@ -235,12 +235,16 @@ static void print_result(const synth_values *values)
     if (values->quiet) {
         return;
     }
-    printf("generated   %s training and %s test digits in %s\n",
-           text_count(a, values->n[PART_TRAIN]), text_count(b, values->n[PART_TEST]), values->out);
+    printf("generated   %s training and %s test digits in ", text_count(a, values->n[PART_TRAIN]),
+           text_count(b, values->n[PART_TEST]));
+    text_print(stdout, values->out);
     if (values->sheet) {
-        printf("pictures    %s\n", values->sheet);
+        printf("\npictures    ");
+        text_print(stdout, values->sheet);
     }
-    printf("next        ./digits train --data %s\n", values->out);
+    printf("\nnext        ./digits train --data ");
+    text_print_word(stdout, values->out);
+    printf("\n");
 }
 
 static int check(const synth_values *values)

@@ -111,7 +111,9 @@ static void print_text(const inspection *what, const nn_idx *idx, const stats *n
                        const label_counts *counts)
 {
     char a[TEXT_NUMBER_SIZE], b[TEXT_NUMBER_SIZE];
-    printf("file        %s, an IDX file of %s\n", what->path, text_bytes(a, what->bytes));
+    printf("file        ");
+    text_print(stdout, what->path);
+    printf(", an IDX file of %s\n", text_bytes(a, what->bytes));
     print_shape(idx);
     printf("size        %s in memory\n", text_bytes(b, idx->count * idx->item_size));
     print_numbers(idx, numbers);

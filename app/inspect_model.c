@@ -123,7 +123,9 @@ static bool print_facts(const terminal *screen, const nn_meta *facts)
 static int print_text(const inspection *what, const trained *model, const char *network)
 {
     char bytes[TEXT_NUMBER_SIZE];
-    printf("file        %s, a model of %s\n", what->path, text_bytes(bytes, what->bytes));
+    printf("file        ");
+    text_print(stdout, what->path);
+    printf(", a model of %s\n", text_bytes(bytes, what->bytes));
     printf("network     %s\n", network);
     network_print_parameters(stdout, model->net, "parameters  ");
     printf("\n");

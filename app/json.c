@@ -74,7 +74,8 @@ bool json_print(json *document, FILE *to, bool indented)
         text = indented ? cJSON_Print(document->root) : cJSON_PrintUnformatted(document->root);
     }
     if (text) {
-        fprintf(to, "%s\n", text);
+        text_print_utf8(to, text); /* file names need not be */
+        fputc('\n', to);
         cJSON_free(text);
     }
     return text != NULL;

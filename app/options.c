@@ -11,10 +11,12 @@
 
 /* ---- values ------------------------------------------------------------------------------- */
 
+/* An end that does not belong to the range must not be reached by rounding either: networks compute
+ * in float, where 0.99999999 is 1 and 1e-50 is 0. */
 static bool in_range(double value, const option_range *range)
 {
-    bool low_enough = range->below_high ? value < range->high : value <= range->high;
-    bool high_enough = range->above_low ? value > range->low : value >= range->low;
+    bool low_enough = range->below_high ? (float)value < (float)range->high : value <= range->high;
+    bool high_enough = range->above_low ? (float)value > (float)range->low : value >= range->low;
     return isfinite(value) && low_enough && high_enough;
 }
 

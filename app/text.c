@@ -5,7 +5,6 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,13 +83,96 @@ const char *text_bytes(char text[TEXT_NUMBER_SIZE], size_t bytes)
     return text;
 }
 
+/* Returns the bytes of the control character that text starts with: ASCII's, or one of those from
+ * U+0080 to U+009F, which some terminals obey as well; 0: it starts with another. */
+static size_t control_length(const char *text)
+{
+    unsigned char c = (unsigned char)text[0], next = (unsigned char)(c ? text[1] : 0);
+    if (c == 0xc2 && next >= 0x80 && next <= 0x9f) {
+        return 2;
+    }
+    return c < 0x20 || c == 0x7f ? 1 : 0;
+}
+
 void text_tame(char *text)
 {
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c < 0x20 || c == 0x7f) {
-            *text = '?';
+    while (*text) {
+        size_t length = control_length(text);
+        memset(text, '?', length);
+        text += length > 0 ? length : 1;
+    }
+}
+
+void text_print(FILE *to, const char *text)
+{
+    while (*text) {
+        size_t length = control_length(text);
+        fputc(length > 0 ? '?' : *text, to);
+        text += length > 0 ? length : 1;
+    }
+}
+
+void text_print_word(FILE *to, const char *word)
+{
+    static const char harmless[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                   "-_./+,:@%=";
+    if (*word && word[strspn(word, harmless)] == '\0') {
+        fputs(word, to);
+        return;
+    }
+    fputc('\'', to);
+    while (*word) {
+        size_t length = control_length(word);
+        if (*word == '\'') {
+            fputs("'\\''", to); /* ends the quotes, a quoted quote, starts them again */
+        } else {
+            fputc(length > 0 ? '?' : *word, to);
         }
+        word += length > 0 ? length : 1;
+    }
+    fputc('\'', to);
+}
+
+/* Returns the bytes of the UTF-8 character that text starts with, or 0: it starts with none (a
+ * byte out of place, a form longer than needed, a surrogate, beyond U+10FFFF). */
+static size_t utf8_length(const char *text)
+{
+    static const struct {
+        unsigned char first, last;         /* the lead byte */
+        unsigned char second, second_last; /* the byte after it; the others are 80 to BF */
+        size_t length;
+    } forms[] = {
+        {0x01, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
+    const unsigned char *c = (const unsigned char *)text;
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        if (c[0] < forms[i].first || c[0] > forms[i].last) {
+            continue;
+        }
+        if (forms[i].length > 1 && (c[1] < forms[i].second || c[1] > forms[i].second_last)) {
+            return 0;
+        }
+        for (size_t k = 2; k < forms[i].length; k++) {
+            if (c[k] < 0x80 || c[k] > 0xbf) {
+                return 0;
+            }
+        }
+        return forms[i].length;
+    }
+    return 0;
+}
+
+void text_print_utf8(FILE *to, const char *text)
+{
+    while (*text) {
+        size_t length = utf8_length(text);
+        if (length > 0) {
+            (void)fwrite(text, 1, length, to);
+        } else {
+            fputs("\xef\xbf\xbd", to);
+        }
+        text += length > 0 ? length : 1;
     }
 }
 

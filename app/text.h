@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* Room for any number or duration that this module prints. */
 #define TEXT_NUMBER_SIZE 40
@@ -34,6 +35,16 @@ const char *text_bytes(char text[TEXT_NUMBER_SIZE], size_t bytes);
 
 /* Replaces control characters by '?', so that a file's name cannot play tricks on a terminal. */
 void text_tame(char *text);
+
+/* Prints a text as text_tame would leave it. */
+void text_print(FILE *to, const char *text);
+
+/* Prints a word as a shell has to be given it: in quotes where it holds more than letters, digits
+ * and what is harmless in a path. Control characters become '?'. */
+void text_print_word(FILE *to, const char *word);
+
+/* Prints a text as UTF-8: bytes that are none become U+FFFD. */
+void text_print_utf8(FILE *to, const char *text);
 
 /* Returns how many columns a UTF-8 text takes on a terminal, as long as each of its characters
  * takes one, and its bytes if it is ASCII. */

@@ -26,7 +26,9 @@ void train_print_plan(FILE *to, const train_run *run)
     const recipe *s = &run->values.steps;
     char a[TEXT_NUMBER_SIZE], b[TEXT_NUMBER_SIZE], c[TEXT_NUMBER_SIZE], d[TEXT_NUMBER_SIZE];
     size_t batches = run->learn.n / s->batch + (run->learn.n % s->batch != 0);
-    fprintf(to, "data        %s, from %s\n", dataset_name(run->set.kind), run->set.folder);
+    fprintf(to, "data        %s, from ", dataset_name(run->set.kind));
+    text_print(to, run->set.folder);
+    fprintf(to, "\n");
     fprintf(to, "            %s images to learn from, %s for validation\n",
             text_count(a, run->learn.n), text_count(b, run->validate.n));
     fprintf(to, "network     %s\n", run->network);
@@ -49,10 +51,12 @@ static void print_next(const train_values *values)
 {
     printf("next        ./digits eval");
     if (strcmp(values->out, TRAINED_PATH) != 0) {
-        printf(" --model %s", values->out);
+        printf(" --model ");
+        text_print_word(stdout, values->out);
     }
     if (values->data) {
-        printf(" --data %s", values->data);
+        printf(" --data ");
+        text_print_word(stdout, values->data);
     }
     printf("\n");
 }
@@ -81,7 +85,9 @@ void train_print_result(const train_run *run)
                text_count(a, run->report.correct), text_count(b, run->report.total),
                run->report.loss);
     }
-    printf("saved       %s, trained on %s\n", run->values.out, dataset_name(run->set.kind));
+    printf("saved       ");
+    text_print(stdout, run->values.out);
+    printf(", trained on %s\n", dataset_name(run->set.kind));
     printf("            %s after %zu of %zu epochs in %s", train_outcome(run), run->result.epochs,
            run->values.steps.epochs, text_duration(a, run->seconds));
     if (run->result.best_epoch != run->result.epochs && run->status == NN_OK) {

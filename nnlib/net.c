@@ -19,7 +19,7 @@ static nn_status check_layer(const nn_config *config, size_t l)
         return nn_fail(NN_ERR_ARGUMENT, "softmax goes into the last layer only, not into layer %zu",
                        l + 1);
     }
-    if (!(layer->dropout >= 0 && layer->dropout < 1) || (last && layer->dropout > 0)) {
+    if (!(layer->dropout >= 0 && (nn_real)layer->dropout < 1) || (last && layer->dropout > 0)) {
         return nn_fail(NN_ERR_ARGUMENT,
                        "dropout must be at least 0 and less than 1, and 0 in the last layer");
     }
@@ -36,7 +36,7 @@ static nn_status check_config(const nn_config *config)
         return nn_fail(NN_ERR_ARGUMENT, "a network must have 1 to %d layers, not %zu",
                        NN_MAX_LAYERS, config->n_layers);
     }
-    if (!(config->input_dropout >= 0 && config->input_dropout < 1)) {
+    if (!(config->input_dropout >= 0 && (nn_real)config->input_dropout < 1)) {
         return nn_fail(NN_ERR_ARGUMENT, "input dropout must be at least 0 and less than 1");
     }
     for (size_t l = 0; l < config->n_layers; l++) {

@@ -166,7 +166,7 @@ static nn_status diverged(size_t epoch, double loss)
 {
     return nn_fail(NN_ERR_DIVERGED,
                    "training diverged in epoch %zu: the loss is %g; try a smaller learning rate",
-                   epoch, loss);
+                   epoch, isnan(loss) ? (double)NAN : loss); /* without a sign */
 }
 
 /* One step: forward, loss, backward, update. Adds the batch to the epoch's sums. */

@@ -54,7 +54,7 @@ Test(options, takes_values_in_range_and_tells_them_again)
         {&share, "1e-3", "0.001"},
         {&share, "1e-7", "1e-07"},
         {&share, "0.3333333333333333", "0.3333333333333333"},
-        {&share, "0.99999999999999989", "0.9999999999999999"},
+        {&share, "0.99999994", "0.99999994"}, /* the last float before 1 */
         {&rate, "1e300", "1e+300"},
         {&rate, "+1000", "1000"},
         {&choice, "green", "green"},
@@ -93,6 +93,8 @@ Test(options, refuses_everything_else_and_changes_nothing)
         {&size, "18446744073709551617"}, /* 2^64 + 1: 1, if it wrapped round */
         {&seed, "18446744073709551616"},
         {&share, "1"},
+        {&share, "0.99999999"}, /* 1 as a float */
+        {&rate, "1e-50"},       /* 0 as a float */
         {&share, "-1e-9"},
         {&share, "nan"},
         {&share, "inf"},
