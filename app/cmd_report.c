@@ -189,7 +189,9 @@ static void tell(const run *r, size_t bytes)
     printf("accuracy    %.2f %%, %s of %s %s images of %s right\n", 100 * r->result.accuracy,
            text_count(number, r->result.correct), text_count(total, r->result.total),
            r->set.part == PART_TEST ? "test" : "training", dataset_name(r->set.kind));
-    printf("report      %s, %s; any browser opens it\n", r->values->out, text_bytes(number, bytes));
+    printf("report      ");
+    text_print(stdout, r->values->out);
+    printf(", %s; any browser opens it\n", text_bytes(number, bytes));
     if (!r->values->log) {
         printf("            without learning curves: 'digits train --log FILE' keeps what they "
                "need\n");
