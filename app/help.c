@@ -76,13 +76,19 @@ static void print_entry(FILE *to, char letter, const char *name, const char *val
     print_wrapped(to, text, column, TEXT_COLUMN);
 }
 
+const char *option_help(const option_spec *spec, const void *defaults, char text[OPTION_HELP_SIZE])
+{
+    *text = '\0';
+    append(text, OPTION_HELP_SIZE, "", spec->help);
+    append_range(text, OPTION_HELP_SIZE, spec);
+    append_default(text, OPTION_HELP_SIZE, spec, defaults);
+    return text;
+}
+
 static void print_option(FILE *to, const option_spec *spec, const void *defaults)
 {
-    char text[2 * OPTION_TEXT_SIZE] = "";
-    append(text, sizeof text, "", spec->help);
-    append_range(text, sizeof text, spec);
-    append_default(text, sizeof text, spec, defaults);
-    print_entry(to, spec->letter, spec->name, spec->value, text);
+    char text[OPTION_HELP_SIZE];
+    print_entry(to, spec->letter, spec->name, spec->value, option_help(spec, defaults, text));
 }
 
 static void print_paragraphs(FILE *to, const char *text)

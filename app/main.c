@@ -1,6 +1,7 @@
 /* digits: trains a small neural network to read handwritten digits, and shows what it learned. */
 
 #include "commands.h"
+#include "manual.h"
 #include "message.h"
 #include "nnlib.h"
 #include "options.h"
@@ -36,7 +37,9 @@ static void print_usage(FILE *to)
         fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
     }
     fprintf(to, "  %-10s %s\n\n", "help", "print this, or the help of a command");
-    fprintf(to, "'digits COMMAND --help' lists a command's options.\n");
+    fprintf(to,
+            "'digits COMMAND --help' lists a command's options, 'digits --man' prints all of it\n"
+            "as a manual page, 'digits --completion' as a script for bash.\n");
 }
 
 static const command *find_command(const char *name)
@@ -51,11 +54,11 @@ static const command *find_command(const char *name)
 
 static int refuse_word(const char *word)
 {
-    const char *names[N_COMMANDS + 3] = {"help", "--help", "--version"};
+    const char *names[N_COMMANDS + 5] = {"help", "--help", "--version", "--man", "--completion"};
     for (size_t i = 0; i < N_COMMANDS; i++) {
-        names[i + 3] = commands[i]->name;
+        names[i + 5] = commands[i]->name;
     }
-    const char *nearest = text_nearest(word, names, N_COMMANDS + 3);
+    const char *nearest = text_nearest(word, names, N_COMMANDS + 5);
     complain("unknown %s '%s'", *word == '-' ? "option" : "command", word);
     if (nearest) {
         advise("did you mean 'digits %s'?", nearest);
@@ -136,6 +139,14 @@ static int run(int argc, char **argv)
     }
     if (strcmp(word, "--version") == 0) {
         return print_version();
+    }
+    if (strcmp(word, "--man") == 0) {
+        manual_print(stdout, commands, N_COMMANDS);
+        return EXIT_DONE;
+    }
+    if (strcmp(word, "--completion") == 0) {
+        completion_print(stdout, commands, N_COMMANDS);
+        return EXIT_DONE;
     }
     const command *cmd = find_command(word);
     return cmd ? run_command(cmd, argc - 1, argv + 1) : refuse_word(word);

@@ -1,6 +1,6 @@
 /*
- * One table of options a command: parsing, ranges, help, and what a model records about its
- * training all come from it.
+ * One table of options a command: parsing, ranges, help, manual page, completion, and what a
+ * model records about its training all come from it.
  *
  * A command's values live in a structure of its own. Its defaults are one constant object of that
  * structure; parsing overwrites a copy of it, help prints what is in it.
@@ -110,6 +110,10 @@ const char *option_expected(const option_spec *spec, char text[OPTION_TEXT_SIZE]
 /* Writes a value as option_set would read it ("300,100"; "yes" or "no" for a flag; "" for a text
  * that is NULL) and returns text. */
 const char *option_text(const option_spec *spec, const void *values, char text[OPTION_TEXT_SIZE]);
+
+/* Writes what an option does, with its range and default, and returns text. */
+#define OPTION_HELP_SIZE (2 * OPTION_TEXT_SIZE)
+const char *option_help(const option_spec *spec, const void *defaults, char text[OPTION_HELP_SIZE]);
 
 /* Prints a command's help: usage, description, options with ranges and defaults, examples; 80
  * columns wide. */
