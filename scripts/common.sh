@@ -88,6 +88,8 @@ build_packages=(cmake ninja-build gcc libc6-dev pkg-config
 # shellcheck disable=SC2034 # for those who source this
 test_packages=("${build_packages[@]}" libcriterion-dev python3 python3-numpy
     curl ca-certificates strace)
+# shellcheck disable=SC2034 # for those who source this
+browser_packages=(chromium chromium-driver python3-selenium)
 
 # Succeeds on Debian and its relatives.
 has_apt() {
@@ -111,6 +113,9 @@ is_present() {
     nettle-dev) pkg-config --exists nettle ;;
     libcriterion-dev) pkg-config --exists criterion ;;
     python3-numpy) python3 -c 'import numpy' ;;
+    chromium) command -v chromium || command -v chromium-browser ;;
+    chromium-driver) command -v chromedriver ;;
+    python3-selenium) python3 -c 'import selenium' ;;
     ca-certificates | libclang-rt-dev) true ;; # come with curl and clang
     *) command -v "$1" ;;
     esac >/dev/null 2>&1
@@ -131,6 +136,13 @@ need_packages() {
     has_apt || die "please install what Debian calls: ${missing[*]}"
     say "installing from Debian: ${missing[*]}"
     apt_install "${missing[@]}" || die "could not install: ${missing[*]}"
+}
+
+# Installs the named packages if that is possible, and says what goes without them if not.
+want_packages() {
+    local what=$1
+    shift
+    (need_packages "$@") || say "going on without: $what"
 }
 
 # Installs packages, reading the package lists anew if they are absent or too old to be of use.

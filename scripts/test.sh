@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # usage: scripts/test.sh [--preset NAME] [--compiler CC] [--] [CTEST-OPTION...]
 #
-# Installs what is missing (on Debian and its relatives), builds everything and runs all tests.
+# Installs what is missing (on Debian and its relatives), builds everything and runs all tests. Where
+# Chromium cannot be had, the report's page is not tried in a browser, and the test is skipped.
 # Needs neither MNIST nor a network; with DIGITS_DATA set, what takes MNIST to test is tested too.
 #
 #   --preset NAME   one of CMakePresets.json: release, dev (default), asan, ubsan or tsan
@@ -40,6 +41,9 @@ fi
 
 enter_top
 need_packages "${test_packages[@]}"
+case $preset in
+release | dev) want_packages "the report's page in a browser" "${browser_packages[@]}" ;;
+esac
 cmake "${configure[@]}"
 cmake --build "$folder"
 ${run[@]+"${run[@]}"} \

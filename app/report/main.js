@@ -18,6 +18,7 @@ async function main() {
   showUnits(report);
   showCurves(report);
   showOrigin(report);
+  performance.mark('ready');
   document.documentElement.dataset.ready = 'yes';
 }
 

@@ -11,7 +11,7 @@ import unittest
 import digits
 from digits import BAD_MODEL, DONE, FAILED, USAGE, CliTest
 
-COMMANDS = ("train", "eval", "predict", "inspect", "synth")
+COMMANDS = ("train", "eval", "report", "predict", "inspect", "synth")
 
 
 class Help(CliTest):
