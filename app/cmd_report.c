@@ -130,18 +130,25 @@ static char *plan_member(const char *name, const char *value)
     return text_format("\"%s\":\"%s\"", name, value ? value : "");
 }
 
-/* Returns what a log's first line says of the options, as train_log_start writes it. */
-static char *plan_options(const train_values *values)
+/* Writes into parts what a log's first line says of the options, as train_log_start writes it,
+ * before and after the number of epochs: training that goes on may have been given more of them.
+ * Both are NULL when there is no memory. */
+static void plan_options(char *parts[2], const train_values *values)
 {
     json document;
     json_init(&document);
     recorded_json(&document, json_object(&document, document.root, "options"),
                   command_train.options, values);
     char *line = document.failed ? NULL : cJSON_PrintUnformatted(document.root);
-    char *text = line ? text_format("%.*s", (int)strlen(line) - 2, line + 1) : NULL;
+    char *epochs = line ? strstr(line, "\"epochs\":") : NULL;
+    if (epochs) {
+        const char *rest = epochs + strcspn(epochs, ",");
+        *epochs = '\0';
+        parts[0] = text_format("%s", line + 1);                      /* without the first "{" */
+        parts[1] = text_format("%.*s", (int)strlen(rest) - 1, rest); /* and the last "}" */
+    }
     cJSON_free(line);
     json_release(&document);
-    return text;
 }
 
 /* Reads the log, which must be that of the model: of its options and data. */
@@ -156,15 +163,16 @@ static int load_log(run *r)
         return EXIT_MODEL;
     }
     const nn_meta *facts = &r->model.facts;
-    char *plan[] = {plan_options(&r->recipe),
-                    plan_member("images_sha256", nn_meta_get(facts, FACT_IMAGES_SHA256)),
-                    plan_member("labels_sha256", nn_meta_get(facts, FACT_LABELS_SHA256)), NULL};
+    char *plan[] = {plan_member("images_sha256", nn_meta_get(facts, FACT_IMAGES_SHA256)),
+                    plan_member("labels_sha256", nn_meta_get(facts, FACT_LABELS_SHA256)), NULL,
+                    NULL, NULL};
+    plan_options(plan + 2, &r->recipe);
+    bool planned = plan[0] && plan[1] && plan[2] && plan[3];
     int code =
-        plan[0] && plan[1] && plan[2]
-            ? fail(train_history_load(&r->history, r->values->log, (const char *const *)plan),
-                   ROLE_DATA)
-            : fail_memory();
-    for (size_t i = 0; i < 3; i++) {
+        planned ? fail(train_history_load(&r->history, r->values->log, (const char *const *)plan),
+                       ROLE_DATA)
+                : fail_memory();
+    for (size_t i = 0; i < 4; i++) {
         nn_free(plan[i]);
     }
     return code;

@@ -90,8 +90,8 @@ static nn_status check_plan(const log_reader *log, const char *const *plan)
 {
     for (; *plan; plan++) {
         if (!strstr(log->line, *plan)) {
-            return nn_fail(NN_ERR_DATA, "'%s' is the log of another training run: it lacks %s",
-                           log->path, *plan);
+            return nn_fail(NN_ERR_DATA, "'%s' is the log of another training run: of other %s",
+                           log->path, strstr(*plan, "sha256") ? "data" : "options");
         }
     }
     return NN_OK;

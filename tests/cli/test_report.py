@@ -246,8 +246,15 @@ class Learning(ReportTest):
         self.train("--seed", 2)
         with self.unchanged():
             result = self.report("--log", "own.jsonl", code=BAD_DATA)
-        self.assertIn("'own.jsonl' is the log of another training run", result.err)
+        self.assertIn("'own.jsonl' is the log of another training run: of other options",
+                      result.err)
         self.assertEqual(result.out, "")
+
+    def test_the_log_of_a_run_that_was_taken_up_again_is_the_models(self):
+        model = self.train("--checkpoint", "own.checkpoint")
+        self.train("--checkpoint", "own.checkpoint", "--resume", "own.checkpoint", "--epochs", 4)
+        self.report("--log", "own.jsonl", model=model)
+        self.assertEqual([p["epoch"] for p in self.page().data["history"]["points"]], [1, 2, 3, 4])
 
     def test_what_is_no_log_is_refused(self):
         model = self.train()
