@@ -89,13 +89,15 @@ function digitList(report, digits, room, caption) {
   addFrom(0, room);
   const reset = rove(list);
   if (digits.length > room) {
+    const printed = element('p', { class: 'note paper-only' }, `The first ${countText(room)} of them.`);
     const more = button(`Show all ${countText(digits.length)}`, () => {
       addFrom(room, digits.length);
       reset();
       more.remove();
+      printed.remove();
       list.children[room].firstChild.focus();
     }, { class: 'more screen-only' });
-    box.append(more);
+    box.append(more, printed);
   }
   return box;
 }

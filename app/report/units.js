@@ -77,11 +77,12 @@ function weightTiles(report) {
 
 /* ---- one digit ------------------------------------------------------------------------------- */
 
-/* The units that add most to any sum, the first of them first; the others in one row. */
+/* All units if they are few, else those that add most to any sum, and the others in one row. */
 function chooseDeciders(parts) {
   const weight = row => Math.max(...row.map(Math.abs));
   const order = parts.map((row, i) => ({ row, i })).sort((a, b) => weight(b.row) - weight(a.row));
-  const kept = parts.length <= DECIDERS_SHOWN ? order : order.slice(0, DECIDERS_SHOWN);
+  const kept = parts.length <= DECIDERS_SHOWN ? order
+    : order.slice(0, DECIDERS_SHOWN).filter(({ row }) => weight(row) >= 0.05);
   const rest = order.slice(kept.length).map(({ row }) => row);
   return { kept: kept.sort((a, b) => a.i - b.i), rest };
 }
