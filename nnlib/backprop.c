@@ -28,7 +28,7 @@ struct nn_state {
     layer_state input; /* z is x; no slope, no delta */
     layer_state layers[NN_MAX_LAYERS];
     nn_real *logits;    /* a(L): [max_batch][stride of the last layer] */
-    nn_real *targets;   /* y: the same shape */
+    nn_real *target;    /* y of a label: [stride of the last layer], zero but for a moment */
     double *log_sum;    /* [max_batch], ln sum exp a(L) of a softmax layer */
     nn_real *gradients; /* as net->params */
     nn_work work;       /* the kernels' scratch space, and who helps them */
@@ -79,9 +79,9 @@ static size_t place_arrays(nn_state *state, nn_real *block, const nn_net *net, b
         place_layer(&state->layers[l], block, &used, max_batch, config->layers[l].units, gradients,
                     config->layers[l].dropout > 0);
     }
-    size_t last = max_batch * state->layers[config->n_layers - 1].stride;
-    state->logits = take(block, &used, last);
-    state->targets = take(block, &used, last);
+    size_t stride = state->layers[config->n_layers - 1].stride;
+    state->logits = take(block, &used, max_batch * stride);
+    state->target = take(block, &used, stride);
     if (gradients) {
         state->gradients = take(block, &used, net->block_size);
     }
@@ -315,18 +315,33 @@ const nn_real *nn_hidden(const nn_state *state, size_t l, size_t b)
 
 /* ---- loss ---- */
 
-/* Points at the targets of sample b; a label becomes a vector with 1 at its place. */
-static const nn_real *target_row(nn_state *state, const nn_batch *batch, size_t b)
+/* The targets of a sample: numbers, or the label of the unit whose target is 1. */
+typedef struct {
+    const nn_real *y;
+    size_t label; /* NO_LABEL: y are the data's own */
+    size_t width; /* of y: the units, or with a label the whole row */
+} target;
+
+#define NO_LABEL SIZE_MAX
+
+/* With a label, drop_target follows. */
+static target take_target(nn_state *state, const nn_batch *batch, size_t b)
 {
     const nn_data *data = batch->data;
     size_t sample = batch->index ? batch->index[b] : b;
     if (!data->labels) {
-        return data->targets + sample * data->outputs;
+        return (target){data->targets + sample * data->outputs, NO_LABEL, data->outputs};
     }
-    nn_real *row = state->targets + b * state->layers[state->n_layers - 1].stride;
-    memset(row, 0, data->outputs * sizeof *row);
-    row[data->labels[sample]] = 1;
-    return row;
+    size_t label = data->labels[sample];
+    state->target[label] = 1;
+    return (target){state->target, label, state->layers[state->n_layers - 1].stride};
+}
+
+static void drop_target(nn_state *state, const target *t)
+{
+    if (t->label != NO_LABEL) {
+        state->target[t->label] = 0;
+    }
 }
 
 static size_t largest(const nn_real *values, size_t n)
@@ -353,13 +368,23 @@ static bool is_largest(const nn_real *z, size_t n, size_t k)
 
 /* Whether the outputs say what the targets say: the same largest of several, or, of a single one,
  * the same side of 0.5. */
-static bool is_right(const nn_real *z, const nn_real *y, size_t n)
+static bool is_right(const nn_real *z, const target *t, size_t n)
 {
     const nn_real half = (nn_real)0.5;
     if (n == 1) {
-        return y[0] < half ? z[0] < half : z[0] >= half;
+        return t->y[0] < half ? z[0] < half : z[0] >= half;
     }
-    return is_largest(z, n, largest(y, n));
+    return is_largest(z, n, t->label != NO_LABEL ? t->label : largest(t->y, n));
+}
+
+static double sample_loss(const nn_loss_row *loss, const nn_state *state, size_t b, const target *t)
+{
+    const layer_state *last = &state->layers[state->n_layers - 1];
+    const nn_real *z = last->z + b * last->stride, *a = state->logits + b * last->stride;
+    if (t->label != NO_LABEL && loss->label_value) {
+        return loss->label_value(a, t->label, state->log_sum[b]);
+    }
+    return loss->value(z, a, t->y, last->units, state->log_sum[b]);
 }
 
 static NN_NOINLINE double batch_loss(const nn_net *net, nn_state *state, const nn_batch *batch,
@@ -370,10 +395,10 @@ static NN_NOINLINE double batch_loss(const nn_net *net, nn_state *state, const n
     double sum = 0;
     size_t right = 0;
     for (size_t b = 0; b < batch->n; b++) {
-        const nn_real *y = target_row(state, batch, b);
-        const nn_real *z = last->z + b * last->stride;
-        sum += loss->value(z, state->logits + b * last->stride, y, last->units, state->log_sum[b]);
-        right += is_right(z, y, last->units);
+        const target t = take_target(state, batch, b);
+        sum += sample_loss(loss, state, b, &t);
+        right += is_right(last->z + b * last->stride, &t, last->units);
+        drop_target(state, &t);
     }
     if (correct) {
         *correct = right;
@@ -398,9 +423,12 @@ static void output_delta(const nn_net *net, nn_state *state, const nn_batch *bat
     const layer_state *last = &state->layers[state->n_layers - 1];
     const nn_real share = 1 / (nn_real)batch->n;
     for (size_t b = 0; b < batch->n; b++) {
-        size_t row = b * last->stride;
-        loss->delta(last->delta + row, last->z + row, target_row(state, batch, b),
-                    last->slope + row, last->units, share);
+        const target t = take_target(state, batch, b);
+        nn_real *delta = last->delta + b * last->stride;
+        loss->delta(delta, last->z + b * last->stride, t.y, last->slope + b * last->stride, t.width,
+                    share);
+        memset(delta + last->units, 0, (last->stride - last->units) * sizeof *delta);
+        drop_target(state, &t);
     }
 }
 

@@ -17,6 +17,12 @@ static double cross_entropy_value(const nn_real *z, const nn_real *a, const nn_r
     return loss;
 }
 
+/* -ln z[label] */
+static double cross_entropy_label(const nn_real *a, size_t label, double log_sum)
+{
+    return log_sum - (double)a[label];
+}
+
 static bool goes_with_softmax(nn_activation activation)
 {
     return activation == NN_SOFTMAX;
@@ -81,11 +87,11 @@ static bool goes_with_units(nn_activation activation)
 }
 
 static const nn_loss_row rows[NN_N_LOSSES] = {
-    [NN_CROSS_ENTROPY] = {"cross-entropy", cross_entropy_value, cross_entropy_delta,
-                          goes_with_softmax},
-    [NN_BINARY_CROSS_ENTROPY] = {"binary-cross-entropy", binary_cross_entropy_value,
+    [NN_CROSS_ENTROPY] = {"cross-entropy", cross_entropy_value, cross_entropy_label,
+                          cross_entropy_delta, goes_with_softmax},
+    [NN_BINARY_CROSS_ENTROPY] = {"binary-cross-entropy", binary_cross_entropy_value, NULL,
                                  cross_entropy_delta, goes_with_sigmoid},
-    [NN_SQUARED_ERROR] = {"squared-error", squared_error_value, squared_error_delta,
+    [NN_SQUARED_ERROR] = {"squared-error", squared_error_value, NULL, squared_error_delta,
                           goes_with_units},
 };
 

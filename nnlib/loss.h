@@ -15,6 +15,8 @@ typedef struct {
      * a[units] the pre-activations; log_sum is ln sum exp a for a softmax layer. */
     double (*value)(const nn_real *z, const nn_real *a, const nn_real *y, size_t units,
                     double log_sum);
+    /* The same where y is 1 for the unit `label` and 0 for all others; NULL: value does it. */
+    double (*label_value)(const nn_real *a, size_t label, double log_sum);
     /* delta[units] = share dC/da, +0 below NN_FLOOR; share is 1/n for the mean over n samples. */
     void (*delta)(nn_real *delta, const nn_real *z, const nn_real *y, const nn_real *slope,
                   size_t units, nn_real share);
