@@ -37,9 +37,8 @@ static void print_usage(FILE *to)
         fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
     }
     fprintf(to, "  %-10s %s\n\n", "help", "print this, or the help of a command");
-    fprintf(to,
-            "'digits COMMAND --help' lists a command's options, 'digits --man' prints all of it\n"
-            "as a manual page, 'digits --completion' as a script for bash.\n");
+    fprintf(to, "'digits COMMAND --help' lists a command's options; 'digits --man' prints it all\n"
+                "as a manual page, 'digits --completion' as a script for bash.\n");
 }
 
 static const command *find_command(const char *name)

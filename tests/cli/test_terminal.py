@@ -103,11 +103,11 @@ class TerminalTest(CliTest):
 
 
 class Training(TerminalTest):
-    WORK = ("train", "--epochs", 12, "--hidden", 700)
+    WORK = ("train", "--epochs", 12, "--hidden", 50)
+    SLOW_WORK = ("train", "--epochs", 12, "--hidden", 700)  # long enough for a bar to be drawn
 
-    def train(self, **options):
-        return self.on_terminal(*self.WORK, "--data", digits.small_data(), stream="stderr",
-                                **options)
+    def train(self, work=WORK, **options):
+        return self.on_terminal(*work, "--data", digits.small_data(), stream="stderr", **options)
 
     def bars(self, text):
         bars = [part for part in re.findall(r"\r([^\r\n\x1b]+)\x1b\[K", text) if "left" in part]
@@ -115,7 +115,7 @@ class Training(TerminalTest):
         return bars
 
     def test_the_bar_shows_epoch_time_loss_and_accuracy_and_is_wiped_away(self):
-        text = self.train()
+        text = self.train(self.SLOW_WORK)
         bars = self.bars(text)
         for bar in bars:
             self.assertRegex(bar, r"^ +\d+/12  [━─]+  \d+:\d\d left  loss \d+\.\d{4}")
@@ -127,9 +127,10 @@ class Training(TerminalTest):
             self.assertRegex(line, rf"^ +{k}/12 +\d\.\d{{4}} ")
 
     def test_no_line_wraps_however_narrow_the_terminal_is(self):
-        for columns in (20, 40, 60, 79, 120, 200):
+        for columns in (20, 50, 80, 200):
             with self.subTest(columns=columns):
-                lines = self.assert_fits(self.train(columns=columns), columns)
+                text = self.train(self.SLOW_WORK, columns=columns)
+                lines = self.assert_fits(text, columns)
                 self.assertEqual(len([line for line in lines if "/12" in line]), 12)
 
     def test_the_widest_table_shows_all_and_a_narrow_one_what_matters(self):
@@ -138,7 +139,7 @@ class Training(TerminalTest):
         self.assertRegex(self.train(columns=45), r"epoch +loss +validation +left\n")
 
     def test_the_table_follows_when_the_window_becomes_narrower(self):
-        text = self.train(columns=120, resize=50)
+        text = self.train(self.SLOW_WORK, columns=120, resize=50)
         headings = re.findall(r"epoch .*", text)
         self.assertEqual(len(headings), 2)
         after = text[text.rindex("epoch"):]
@@ -146,12 +147,12 @@ class Training(TerminalTest):
             self.assertLess(len(line), 50, line)
 
     def test_without_utf8_it_is_ascii(self):
-        text = self.train(LC_ALL="C")
+        text = self.train(self.SLOW_WORK, LC_ALL="C")
         self.assertTrue(text.isascii())
         self.assertTrue(all(re.search(r"  [#-]+  ", bar) for bar in self.bars(text)))
 
     def test_no_colour_is_ever_used(self):
-        self.assertNotRegex(self.train(), STYLE)
+        self.assertNotRegex(self.train(self.SLOW_WORK), STYLE)
 
     def test_where_no_cursor_moves_the_lines_are_plain(self):
         for term in ("dumb", "", None):
@@ -184,8 +185,8 @@ class Evaluation(TerminalTest):
         return self.assert_fits(text, columns)
 
     def test_no_line_wraps(self):
-        for env in ({}, {"NO_COLOR": 1}, {"LC_ALL": "C"}, {"TERM": "dumb"}):
-            for columns in (60, 80, 120, 200):
+        for env in ({}, {"NO_COLOR": 1}, {"LC_ALL": "C"}):
+            for columns in (60, 80, 200):
                 with self.subTest(env=env, columns=columns):
                     lines = self.visible(self.eval(columns=columns, **env), columns)
                     rows = [line for line in lines if re.match(r" *\d( +[\d.]+[-+*#░▒▓█]?){10} *$",
