@@ -8,6 +8,7 @@
 #   by gcc and clang, at -O0, -O2 and -O3;
 #   with each of the kernels that this processor has;
 #   with 1, 2 and 3 threads;
+#   in one go, and stopped again and again;
 #   for a processor whose fused multiply-add the compiler may use everywhere (-march=haswell);
 #   on a processor that has none (Nehalem, emulated by qemu);
 #   for ARM, with the NEON and the reference kernels (emulated where this is no ARM).
@@ -71,10 +72,10 @@ flags=(-std=c11 -D_POSIX_C_SOURCE=200809L -I nnlib -I app -ffp-contract=off
     -fno-math-errno -fno-trapping-math -ffunction-sections)
 
 # Prints the files that a digest is made of: all of the library but for what needs other libraries,
-# to read IDX files and models. The linker leaves out what would call them.
+# to read IDX files, models and checkpoints. The linker leaves out what would call them.
 sources() {
     printf '%s\n' tests/digest.c app/synth.c nnlib/*.c nnlib/kernels/{dispatch,ref}.c |
-        grep -v -e /idx.c -e /model.c
+        grep -v -e /idx.c -e /model.c -e /checkpoint.c -e /safetensors.c
 }
 
 # Prints the kernels of a machine; their flags are those of CMakeLists.txt.
@@ -120,10 +121,11 @@ build_digest() {
 run_digest() {
     local name=$1 kernel=$2 threads=$3 code=0
     shift 3
-    NN_KERNEL=$kernel "$@" "$out/$name/digest" -t "$threads" ${data[@]+"${data[@]}"} "$expected" ||
-        code=$?
+    NN_KERNEL=$kernel "$@" "$out/$name/digest" -t "$threads" ${data[@]+"${data[@]}"} "$expected" &&
+        NN_KERNEL=$kernel "$@" "$out/$name/digest" -s -t "$threads" ${data[@]+"${data[@]}"} \
+            "$expected" || code=$?
     case $code in
-    0) echo "same $kernel, threads: $threads" ;;
+    0) echo "same $kernel, threads: $threads, in one go and stopped" ;;
     77) ;; # this processor has not these kernels
     *) echo "^ kernels: $kernel, threads: $threads, exit code $code" && return 1 ;;
     esac

@@ -7,9 +7,12 @@
  * scripts/same_bytes.sh makes the builds. The program needs nothing but the C library and the
  * files of nnlib that train, so that it can be built for processors that are not at hand.
  *
- * usage: digest [-t THREADS] [-i IMAGES -l LABELS] [EXPECTED]
+ * usage: digest [-t THREADS] [-s] [-c FILE] [-i IMAGES -l LABELS] [EXPECTED]
  *
  *   -t THREADS   train with so many threads
+ *   -s           stop each training after batch 1, 2, 4, 8, ... and go on
+ *   -c FILE      the same, and go on from a checkpoint in FILE, which is removed at the end; only
+ *                where the whole library is there (DIGEST_CHECKPOINT)
  *   -i, -l       IDX files, not compressed: networks that take pictures learn from these, 5 times
  *                as many of them
  *   EXPECTED     compare with this file and print only what differs
@@ -301,8 +304,56 @@ static nn_status make_net(nn_net **out, const configuration *c, const nn_data *d
     return nn_net_new(out, &config, 1);
 }
 
-static nn_status train(nn_net *net, const configuration *c, const nn_data *data, size_t threads)
+typedef struct {
+    size_t threads;
+    bool stop;
+    const char *checkpoint;
+    const char *images, *labels, *expected;
+} request;
+
+/* Counts a training's batches, and stops it at some. */
+typedef struct {
+    bool stop;
+    size_t batches;
+} stopper;
+
+/* Stops after batch 1, 2, 4, 8, ... */
+static bool on_batch(void *context, size_t epoch, size_t images_done, double mean_loss)
 {
+    stopper *s = context;
+    (void)epoch;
+    (void)images_done;
+    (void)mean_loss;
+    s->batches++;
+    return !s->stop || (s->batches & (s->batches - 1)) != 0;
+}
+
+/* Writes a training down, forgets it, and makes it again from the file. */
+static nn_status renew(nn_trainer **trainer, nn_net *net, const nn_data *learn,
+                       const nn_data *validate, const nn_train_options *how, const char *path)
+{
+#ifdef DIGEST_CHECKPOINT
+    nn_status status = nn_checkpoint_save(*trainer, path);
+    if (status != NN_OK) {
+        return status;
+    }
+    nn_trainer_free(*trainer);
+    *trainer = NULL;
+    for (size_t k = 0; k < nn_net_n_params(net); k++) {
+        *nn_net_param(net, k) = 0;
+    }
+    status = nn_trainer_new(trainer, net, learn, validate, how);
+    return status == NN_OK ? nn_checkpoint_load(*trainer, path) : status;
+#else
+    (void)trainer, (void)net, (void)learn, (void)validate, (void)how;
+    return nn_fail(NN_ERR_ARGUMENT, "no checkpoint '%s' in this build", path);
+#endif
+}
+
+static nn_status train(nn_net *net, const configuration *c, const nn_data *data, const request *r)
+{
+    stopper s = {r->stop, 0};
+    nn_trainer *trainer = NULL;
     nn_train_options how = {
         .epochs = c->epochs,
         .batch = c->batch,
@@ -313,23 +364,35 @@ static nn_status train(nn_net *net, const configuration *c, const nn_data *data,
         .mask = c->mask,
         .seed = 1,
         .patience = c->patience,
-        .threads = threads,
+        .threads = r->threads,
+        .context = &s,
+        .on_batch = on_batch,
     };
     nn_data learn = nn_data_slice(data, 0, c->patience > 0 ? data->n - data->n / 10 : data->n);
     nn_data validate = nn_data_slice(data, learn.n, data->n);
-    return nn_train(net, &learn, validate.n > 0 ? &validate : NULL, &how, NULL);
+    const nn_data *held_out = validate.n > 0 ? &validate : NULL;
+    nn_status status = nn_trainer_new(&trainer, net, &learn, held_out, &how);
+    while (status == NN_OK && (status = nn_trainer_run(trainer, NULL)) == NN_ERR_STOPPED) {
+        status =
+            r->checkpoint ? renew(&trainer, net, &learn, held_out, &how, r->checkpoint) : NN_OK;
+        if (status != NN_OK) {
+            break;
+        }
+    }
+    nn_trainer_free(trainer);
+    return status;
 }
 
 /* Writes a configuration's digest as a line. */
 static nn_status digest(char line[2 * LINE_SIZE], const configuration *c, const nn_data *data,
-                        size_t threads)
+                        const request *r)
 {
     nn_net *net = NULL;
     uint32_t outputs = 0;
     char name[LINE_SIZE];
     nn_status status = make_net(&net, c, data);
     if (status == NN_OK) {
-        status = train(net, c, data, threads);
+        status = train(net, c, data, r);
     }
     if (status == NN_OK) {
         status = crc_outputs(&outputs, net, data);
@@ -344,11 +407,6 @@ static nn_status digest(char line[2 * LINE_SIZE], const configuration *c, const 
 }
 
 /* ---- the program -------------------------------------------------------------------------- */
-
-typedef struct {
-    size_t threads;
-    const char *images, *labels, *expected;
-} request;
 
 /* Compares a line with the next one of a file, or prints it. Returns whether it is as expected. */
 static bool report(const char *line, FILE *expected)
@@ -375,7 +433,7 @@ static int run_table(const request *r, const samples *all, FILE *expected)
         char line[2 * LINE_SIZE];
         nn_data data = nn_data_slice(&all->of[c->kind], 0,
                                      c->kind == PIXELS && r->images ? MORE * c->n : c->n);
-        nn_status status = digest(line, c, &data, r->threads);
+        nn_status status = digest(line, c, &data, r);
         if (status != NN_OK) {
             fprintf(stderr, "digest: %s\n", nn_error_text());
             return EXIT_FAILURE;
@@ -398,10 +456,17 @@ static bool has_kernels(void)
 
 static bool parse(request *r, int argc, char **argv)
 {
-    for (int option; (option = getopt(argc, argv, "t:i:l:")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "t:sc:i:l:")) != -1;) {
         switch (option) {
         case 't':
             r->threads = (size_t)strtoul(optarg, NULL, 10);
+            break;
+        case 'c':
+            r->checkpoint = optarg;
+            r->stop = true;
+            break;
+        case 's':
+            r->stop = true;
             break;
         case 'i':
             r->images = optarg;
@@ -424,7 +489,8 @@ int main(int argc, char **argv)
     FILE *expected = NULL;
     int code = EXIT_FAILURE;
     if (!parse(&r, argc, argv)) {
-        fprintf(stderr, "usage: digest [-t THREADS] [-i IMAGES -l LABELS] [EXPECTED]\n");
+        fprintf(stderr,
+                "usage: digest [-t THREADS] [-s] [-c FILE] [-i IMAGES -l LABELS] [EXPECTED]\n");
         return 2;
     }
     if (!has_kernels()) {
@@ -437,6 +503,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "digest: %s\n", nn_error_text());
     } else {
         code = run_table(&r, &all, expected);
+    }
+    if (r.checkpoint) {
+        (void)unlink(r.checkpoint);
     }
     release_samples(&all);
     if (expected) {
