@@ -139,8 +139,7 @@ class PageTest(CliTest):
 
     def frame(self):
         """Waits until what was drawn has been read."""
-        self.browser.execute_async_script(
-            "requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+        self.wait("return document.querySelector('.answer').getAttribute('aria-busy') !== 'true'")
 
     def draw(self, strokes, kind="mouse"):
         """Draws strokes of points in 0..1 on the field, by pointer events of a kind."""
@@ -244,6 +243,18 @@ class Drawing(PageTest):
         self.assertEqual(self.answer(), "–")
         self.assertIn("not a digit", self.text(".answer-words .note"))
         self.assertFalse(self.find(".answer-seen button").is_enabled())
+
+    def test_several_digits_are_read_one_by_one(self):
+        self.open(generated()[0])
+        for digit, shift in ((1, -0.32), (4, -0.1), (7, 0.2)):
+            self.draw([[(0.5 + (x - 0.5) * 0.5 + shift, y) for x, y in stroke]
+                       for stroke in STROKES[digit]])
+        self.assertEqual(self.answer().replace("?", ""), "1 4 7")
+        for k, button in enumerate(self.all(".choice button")):
+            button.click()
+            best = self.script("return document.querySelector('.answer .best th').textContent")
+            self.assertEqual(best, "147"[k])
+            self.assertEqual(button.get_attribute("aria-pressed"), "true")
 
     def test_strokes_can_be_taken_back(self):
         self.open(generated()[0])
