@@ -34,8 +34,11 @@ static bool read_whole(uint64_t *out, const char *text, size_t n)
         }
         value = value * 10 + digit;
     }
+    if (n == 0) {
+        return false;
+    }
     *out = value;
-    return n > 0;
+    return true;
 }
 
 static bool read_size(size_t *out, const char *text, size_t n, const option_range *range)
@@ -445,7 +448,8 @@ parsed options_parse(const command *cmd, void *values, int argc, char **argv, in
     }
     parsed result = PARSED_RUN;
     opterr = 0;
-    optind = 1;
+    optind = 0; /* glibc and musl begin anew then; with 1 they go on in the word of letters at which
+                   the parsing before this one has stopped */
     while (result == PARSED_RUN) {
         optopt = 0;
         int code = getopt_long(argc, argv, tables.letters, tables.longs, NULL);

@@ -90,6 +90,7 @@ Test(options, refuses_everything_else_and_changes_nothing)
         {&size, "1,000"},
         {&seed, "-1"},
         {&seed, "1e3"},
+        {&seed, ""},
         {&size, "18446744073709551617"}, /* 2^64 + 1: 1, if it wrapped round */
         {&seed, "18446744073709551616"},
         {&share, "1"},
@@ -165,4 +166,36 @@ Test(options, says_what_a_value_must_be)
         char expected[OPTION_TEXT_SIZE];
         cr_expect_str_eq(option_expected(cases[k].spec, expected), cases[k].expected);
     }
+}
+
+/* ---- command lines ------------------------------------------------------------------------ */
+
+static int do_nothing(const void *v, size_t n_arguments, char **arguments)
+{
+    (void)v;
+    (void)n_arguments;
+    (void)arguments;
+    return 0;
+}
+
+Test(options, a_line_does_not_depend_on_the_one_before)
+{
+    static const option_spec table[] = {{"flag", OPTION_FLAG, 'f', AT(flag)}, {.kind = OPTION_END}};
+    static const values defaults = {.flag = false};
+    const command cmd = {.name = "try",
+                         .options = table,
+                         .defaults = &defaults,
+                         .size = sizeof defaults,
+                         .run = do_nothing};
+    values v = defaults;
+    int first;
+    char name[] = "try", half_read[] = "-hx", right[] = "-f";
+    char *stopped[] = {name, half_read, NULL}, *line[] = {name, right, NULL};
+    cr_assert_eq(options_parse(&cmd, &v, 2, stopped, &first), PARSED_HELP);
+    cr_assert_eq(options_parse(&cmd, &v, 2, line, &first), PARSED_RUN);
+    cr_assert_eq(first, 2);
+    cr_assert(v.flag);
+    char *nothing[] = {name, NULL};
+    cr_assert_eq(options_parse(&cmd, &v, 1, nothing, &first), PARSED_RUN);
+    cr_assert_eq(first, 1);
 }
