@@ -171,6 +171,33 @@ static nn_status signature_check(FILE *file, const char *path)
     if (n < sizeof bytes || png_sig_cmp(bytes, 0, sizeof bytes) != 0) {
         return nn_fail(NN_ERR_DATA, "'%s' is not a PNG file", path);
     }
+    return NN_OK;
+}
+
+/* Checks that no chunk up to the last claims more bytes than the file has: libpng takes memory for
+ * a chunk first, 2 GiB if it is told so, and reads it then. Damage of other kinds is left to it. */
+static nn_status chunks_check(FILE *file, uintmax_t file_size, const char *path)
+{
+    enum {
+        FIELD = 4 /* bytes of a chunk's length, type and CRC each */
+    };
+    unsigned char head[2 * FIELD];
+    uintmax_t at = SIGNATURE_SIZE;
+    while (fseeko(file, (off_t)at, SEEK_SET) == 0 &&
+           fread(head, 1, sizeof head, file) == sizeof head &&
+           memcmp(head + FIELD, "IEND", FIELD) != 0) {
+        uintmax_t length = png_get_uint_32(head);
+        at += sizeof head + length + FIELD;
+        if (at > file_size) {
+            return nn_fail(NN_ERR_DATA,
+                           "'%s' is a damaged PNG file: its chunk '%.4s' claims %ju bytes, more "
+                           "than the file has",
+                           path, (const char *)head + FIELD, length);
+        }
+    }
+    if (ferror(file)) {
+        return nn_fail(NN_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
+    }
     rewind(file);
     return NN_OK;
 }
@@ -220,6 +247,9 @@ nn_status png_read_gray(uint8_t **pixels, size_t *width, size_t *height, const c
         return status;
     }
     status = signature_check(file, path);
+    if (status == NN_OK) {
+        status = chunks_check(file, file_size, path);
+    }
     if (status != NN_OK) {
         goto done;
     }

@@ -372,6 +372,24 @@ Test(png, huge_pictures_are_refused_before_memory_is_asked_for)
     cr_assert_eq(fault_calls(FAULT_ALLOC), 0);
 }
 
+Test(png, chunks_longer_than_the_file_are_refused_before_libpng_sees_them)
+{
+    static const char *const types[] = {"IDAT", "tEXt", "iCCP", "tRNS"};
+    for (size_t k = 0; k < sizeof types / sizeof types[0]; k++) {
+        blob file = fixture_join(signature_and_header(28, 28, 8, GREY), BYTES("\x10\0\0\0"));
+        file = fixture_join(file, fixture_join(fixture_bytes(types[k], 4), BYTES("0123456789")));
+        check_refused(fixture_write("claim.png", file), NN_ERR_DATA,
+                      fixture_text("chunk '%s' claims 268435456 bytes", types[k]));
+    }
+}
+
+Test(png, what_follows_the_end_of_a_picture_is_ignored)
+{
+    uint8_t pixels[28 * 28];
+    blob file = fixture_join(digit_picture(pixels), BYTES("\xff\xff\xff\xfftEXt and so on"));
+    check_reads_as(fixture_write("more.png", file), pixels, 28, 28);
+}
+
 Test(png, sides_of_0_are_damage)
 {
     const char *path = fixture_write("a.png", picture(0, 1, 8, GREY, BYTES("\0")));
