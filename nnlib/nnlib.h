@@ -555,13 +555,13 @@ void nn_meta_release(nn_meta *meta);
  * ... as PyTorch's nn.Linear keeps them. The header's __metadata__ (strings) holds what rebuilds
  * the network (format, architecture, loss, initialiser), the CRC-32 of the tensor bytes, and
  * meta's entries (meta may be NULL). NN_ERR_IO, NN_ERR_MEMORY; the target is then as it was.
- * NN_ERR_MODEL: a parameter is not finite. */
+ * NN_ERR_MODEL: a parameter is not finite, or an entry is not UTF-8. */
 nn_status nn_model_save(const nn_net *net, const nn_meta *meta, const char *path);
 
 /* Reads such a file. Everything is checked before a network is made: header length (at most
- * 1 MiB and the file's size), JSON, keys (none twice), tensor names, types, shapes, offsets
- * (contiguous, covering the file), the CRC, and that every number is finite. meta may be NULL.
- * NN_ERR_MODEL: any of these fails; NN_ERR_IO, NN_ERR_MEMORY. */
+ * 1 MiB and the file's size), JSON in UTF-8 without U+0000, keys (none twice), tensor names,
+ * types, shapes, offsets (contiguous, covering the file), the CRC, and that every number is
+ * finite. meta may be NULL. NN_ERR_MODEL: any of these fails; NN_ERR_IO, NN_ERR_MEMORY. */
 nn_status nn_model_load(nn_net **out, nn_meta *meta, const char *path);
 
 /* ---- the perceptron ----------------------------------------------------------------------- */

@@ -1,5 +1,7 @@
 #include "safetensors.h"
 
+#include "utf8.h"
+
 #include <stdio.h>
 #include <zlib.h>
 
@@ -64,8 +66,8 @@ void nn_put_word(uint8_t *bytes, uint64_t word, size_t size)
 uint64_t nn_get_word(const uint8_t *bytes, size_t size)
 {
     uint64_t word = 0;
-    for (size_t k = size; k-- > 0;) {
-        word = word << 8 | bytes[k];
+    for (size_t k = 0; k < size; k++) {
+        word |= (uint64_t)bytes[k] << (8 * k);
     }
     return word;
 }
@@ -155,9 +157,7 @@ static nn_status write_file(const char *path, const char *header, const uint8_t 
     if (text + pad > MAX_HEADER) {
         return nn_fail(NN_ERR_MODEL, "the metadata of '%s' are too long: %zu bytes", path, text);
     }
-    for (size_t k = 0; k < LENGTH_BYTES; k++) {
-        length[k] = (uint8_t)((uint64_t)(text + pad) >> (8 * k));
-    }
+    nn_put_word(length, text + pad, LENGTH_BYTES);
     nn_status status = nn_writer_open(&writer, path);
     if (status != NN_OK) {
         return status;
@@ -167,6 +167,20 @@ static nn_status write_file(const char *path, const char *header, const uint8_t 
     (void)nn_writer_write(writer, padding, pad);
     (void)nn_writer_write(writer, data, size);
     return nn_writer_commit(writer);
+}
+
+/* JSON is UTF-8, and others read it more strictly than it is written here. */
+static nn_status check_encoding(const nn_meta *meta, const char *path)
+{
+    for (size_t k = 0; meta && k < meta->n; k++) {
+        const struct nn_meta_item *item = &meta->items[k];
+        if (!nn_is_utf8(item->key, strlen(item->key)) ||
+            !nn_is_utf8(item->value, strlen(item->value))) {
+            return nn_fail(NN_ERR_MODEL, "not saving '%s': the metadata entry '%s' is not UTF-8",
+                           path, item->key);
+        }
+    }
+    return NN_OK;
 }
 
 nn_status nn_safetensors_save(const char *path, const nn_file_kind *kind, const char *const *texts,
@@ -180,11 +194,15 @@ nn_status nn_safetensors_save(const char *path, const nn_file_kind *kind, const 
         return nn_fail(NN_ERR_MODEL, "the metadata of '%s' have too many entries: %zu", path,
                        meta->n);
     }
+    nn_status status = check_encoding(meta, path);
+    if (status != NN_OK) {
+        return status;
+    }
     char *header = make_header(kind, texts, meta, tensors, nn_crc32(0, data, tensors->size));
     if (!header) {
         return nn_fail(NN_ERR_MEMORY, "out of memory for saving '%s'", path);
     }
-    nn_status status = write_file(path, header, data, tensors->size);
+    status = write_file(path, header, data, tensors->size);
     cJSON_free(header);
     return status;
 }
@@ -234,10 +252,26 @@ const char *nn_json_string(const cJSON *object, const char *key)
     return cJSON_GetStringValue(nn_json_member(object, key));
 }
 
+/* Whether JSON text is UTF-8 and no string in it has the character U+0000, where C would see the
+ * end: what stands behind it would pass unseen. */
+static bool is_plain_text(const char *text, size_t size)
+{
+    for (size_t k = 0; k < size; k++) {
+        if (text[k] == '\\') {
+            if (size - k >= 6 && memcmp(text + k, "\\u0000", 6) == 0) {
+                return false;
+            }
+            k++; /* what is escaped escapes nothing */
+        }
+    }
+    return !memchr(text, '\0', size) && nn_is_utf8(text, size);
+}
+
 cJSON *nn_json_object(const char *text, size_t size, size_t most)
 {
-    const char *end;
-    cJSON *json = *text == '{' ? cJSON_ParseWithLengthOpts(text, size, &end, false) : NULL;
+    const char *end = NULL;
+    const bool object = *text == '{' && is_plain_text(text, size);
+    cJSON *json = object ? cJSON_ParseWithLengthOpts(text, size, &end, false) : NULL;
     bool whole = json && strspn(end, " ") == size - (size_t)(end - text);
     if (!whole || !has_distinct_keys(json, most)) {
         cJSON_Delete(json);
@@ -275,9 +309,7 @@ static nn_status read_parts(nn_safetensors *file)
     if (status != NN_OK) {
         return status;
     }
-    for (size_t k = LENGTH_BYTES; k-- > 0;) {
-        file->header_size = file->header_size << 8 | length[k];
-    }
+    file->header_size = nn_get_word(length, LENGTH_BYTES);
     if (file->header_size > MAX_HEADER || file->header_size > file->reader.size - LENGTH_BYTES) {
         return nn_safetensors_damaged(
             file, "its first 8 bytes are not the length of a safetensors header");
@@ -328,14 +360,12 @@ static nn_status check_version(const nn_safetensors *file, const cJSON *meta)
 
 static nn_status parse_metadata(nn_safetensors *file)
 {
-    if (memchr(file->header, '\0', (size_t)file->header_size)) {
-        return nn_safetensors_damaged(file, "its header is not JSON text");
-    }
     file->json =
         nn_json_object(file->header, (size_t)file->header_size, file->kind->max_tensors + 1);
     if (!file->json) {
         return nn_safetensors_damaged(
-            file, "its header is not a JSON object, or has too many keys or one twice");
+            file, "its header is not a JSON object in UTF-8, has a zero character, or has too many "
+                  "keys or one twice");
     }
     const cJSON *meta = nn_json_member(file->json, "__metadata__");
     if (!cJSON_IsObject(meta) || !has_distinct_keys(meta, MAX_ENTRIES)) {

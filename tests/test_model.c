@@ -551,7 +551,6 @@ Test(model, number_that_is_not_finite_is_refused_though_its_crc_is_right)
 
 Test(model, impossible_header_length_is_refused)
 {
-    static const char why[] = "its first 8 bytes are not the length of a safetensors header";
     blob file = tiny_file();
     const uint64_t behind = file.n - 8;
     const uint64_t lengths[] = {behind + 1,        (uint64_t)1 << 20, (uint64_t)1 << 31,
@@ -582,7 +581,9 @@ Test(model, header_of_a_mebibyte_is_the_longest)
 
 /* ---- hostile headers ----------------------------------------------------------------------- */
 
-#define NOT_JSON "its header is not a JSON object, or has too many keys or one twice"
+#define NOT_JSON                                                                                   \
+    "its header is not a JSON object in UTF-8, has a zero character, or has too many keys or one " \
+    "twice"
 #define NO_META "its header has no object '__metadata__', or one with too many keys or one twice"
 #define NO_NETWORK "its metadata entry 'network' does not describe a network"
 #define COUNT "it holds more or fewer tensors than its network has"
@@ -615,7 +616,31 @@ Test(model, header_with_a_zero_byte_is_refused)
 {
     blob file = tiny_file();
     file.data[8 + header_size(file) - 1] = '\0'; /* where a space was, or the last bracket */
-    assert_refused(file, "its header is not JSON text");
+    assert_refused(file, NOT_JSON);
+}
+
+Test(model, header_that_is_not_utf8_or_hides_a_zero_is_refused)
+{
+    static const char why[] = "its header is not text in UTF-8, or has zero characters in it";
+    static const char *const bad[] = {"\xe9",      "\xc0\x80", "\xed\xa0\x80",
+                                      "a\\u0000b", "\\u0000",  "\\\\\\u0000"};
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        assert_refused(with("\"seed\":\"1\"", fixture_text("\"seed\":\"%s\"", bad[k])), NOT_JSON);
+        assert_refused(with("\"seed\":\"1\"", fixture_text("\"%s\":\"1\"", bad[k])), NOT_JSON);
+    }
+    assert_refused(with("\\\"inputs\\\"", "\\\"inputs\\\\u0000\\\""), NO_NETWORK);
+}
+
+Test(model, text_that_looks_like_an_escape_is_taken)
+{
+    nn_meta meta = {0};
+    nn_net *net = NULL;
+    blob file = with("\"seed\":\"1\"", "\"seed\":\"\\\\u0000 \\u0001\"");
+    cr_assert_eq(nn_model_load(&net, &meta, fixture_write("a.safetensors", file)), NN_OK, "%s",
+                 nn_error_text());
+    cr_assert_str_eq(nn_meta_get(&meta, "seed"), "\\u0000 \x01");
+    nn_net_free(net);
+    nn_meta_release(&meta);
 }
 
 Test(model, deeply_nested_header_is_refused)
@@ -875,6 +900,19 @@ Test(model, parameter_that_is_not_finite_is_not_saved)
         cr_assert_str_eq(nn_error_text(),
                          fixture_text("not saving '%s': a parameter is not a finite number",
                                       fixture_path("model")));
+    }
+    nn_net_free(net);
+}
+
+Test(model, metadata_that_are_not_utf8_are_not_saved)
+{
+    nn_net *net = tiny_net();
+    for (int k = 0; k < 2; k++) {
+        nn_meta meta = {0};
+        set(&meta, "good", "z\xc3\xbcrich");
+        set(&meta, k == 0 ? "caf\xe9" : "name", k == 0 ? "1" : "caf\xe9");
+        assert_not_saved(net, &meta, NN_ERR_MODEL);
+        nn_meta_release(&meta);
     }
     nn_net_free(net);
 }
