@@ -84,7 +84,14 @@ static unsigned char *zlib_pack(unsigned char *bytes, int size, int *packed_size
 #pragma GCC diagnostic ignored "-Wundef"
 #pragma GCC diagnostic ignored "-Wunused-variable"
 #endif
+#if defined(__clang__) /* it turns bytes into signed characters, and means it */
+#pragma clang attribute push(__attribute__((no_sanitize("implicit-conversion"))),                  \
+                             apply_to = function)
+#endif
 #include <stb/stb_image_write.h>
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
 #if defined(__GNUC__)
 #pragma GCC diagnostic pop
 #endif

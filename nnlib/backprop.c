@@ -471,7 +471,8 @@ void nn_backward(const nn_net *net, nn_state *state, const nn_batch *batch)
 {
     const nn_fpenv before = nn_fpenv_set();
     output_delta(net, state, batch);
-    for (size_t l = state->n_layers; l-- > 0;) {
+    for (size_t left = state->n_layers; left > 0; left--) {
+        const size_t l = left - 1;
         if (l > 0) {
             hidden_delta(net, state, l);
         }
@@ -487,7 +488,8 @@ void nn_backward_and_step(nn_net *net, nn_state *state, const nn_batch *batch, n
     const nn_step weights = nn_step_of(options, true), biases = nn_step_of(options, false);
     nn_real *w = net->params, *v = nn_sgd_velocity(sgd), *g = state->gradients;
     output_delta(net, state, batch);
-    for (size_t l = state->n_layers; l-- > 0;) {
+    for (size_t left = state->n_layers; left > 0; left--) {
+        const size_t l = left - 1;
         const nn_shape *s = &net->shapes[l];
         if (l > 0) {
             hidden_delta(net, state, l);

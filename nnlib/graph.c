@@ -215,7 +215,8 @@ void nn_graph_backward(nn_graph *graph, nn_node root)
         graph->nodes[z].gradient = 0;
     }
     graph->nodes[root].gradient = 1;
-    for (size_t z = root + 1; z-- > 0;) {
+    for (size_t left = root + 1; left > 0; left--) {
+        const nn_node z = left - 1;
         const node *n = &graph->nodes[z];
         for (size_t k = 0; k < ops[n->op].n_operands; k++) {
             graph->nodes[n->operand[k]].gradient += n->gradient * nn_graph_slope(graph, z, k);

@@ -11,6 +11,7 @@
 #define NN_REAL_H
 
 #include "nnlib.h"
+#include "wraps.h"
 
 #include <math.h>
 #include <string.h>
@@ -33,7 +34,7 @@ static inline nn_real nn_flush(nn_real x)
 
 /* ln x for finite x > 0 (not subnormal), to about 1e-16: x = m 2^e with m from sqrt(1/2) to
  * sqrt(2), and ln m = 2 artanh s = 2 (s + s^3/3 + s^5/5 + ...) with s = (m-1) / (m+1). */
-static inline double nn_log(double x)
+NN_WRAPS static inline double nn_log(double x)
 {
     const uint64_t root_half = 0x3fe6a09e667f3bcd, bias = (uint64_t)1024 << 52;
     uint64_t bits;
@@ -76,7 +77,7 @@ static inline nn_real nn_fma(nn_real x, nn_real y, nn_real z)
 /* exp x to about 1 ulp, for x cut to [-87, 87]; NaN gives NaN. With n = round(x / ln 2) and
  * r = x - n ln 2, exp x = 2^n exp r; ln 2 is split in two so that r keeps its last bits. The
  * coefficients minimise the largest relative error over |r| <= ln 2 / 2 (3e-9). */
-static inline nn_real nn_exp(nn_real x)
+NN_WRAPS static inline nn_real nn_exp(nn_real x)
 {
     const float shift = 0x1.8p23f; /* adding it rounds to an integer, left in the low bits */
     x = x < -87.0f ? -87.0f : x;

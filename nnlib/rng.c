@@ -2,9 +2,10 @@
  * a seed means the same on every machine. */
 #include "nnlib.h"
 #include "real.h"
+#include "wraps.h"
 
 /* SplitMix64 (Steele, Lea and Flood 2014): turns any seed into well-mixed words. */
-static uint64_t splitmix64(uint64_t *state)
+NN_WRAPS static uint64_t splitmix64(uint64_t *state)
 {
     uint64_t z = (*state += 0x9e3779b97f4a7c15u);
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -12,7 +13,7 @@ static uint64_t splitmix64(uint64_t *state)
     return z ^ (z >> 31);
 }
 
-static uint64_t rotate_left(uint64_t x, int k)
+NN_WRAPS static uint64_t rotate_left(uint64_t x, int k)
 {
     return (x << k) | (x >> (64 - k));
 }
@@ -25,7 +26,7 @@ void nn_rng_seed(nn_rng *rng, uint64_t seed)
 }
 
 /* xoshiro256** (Blackman and Vigna 2018). */
-uint64_t nn_rng_next(nn_rng *rng)
+NN_WRAPS uint64_t nn_rng_next(nn_rng *rng)
 {
     uint64_t *s = rng->s;
     uint64_t result = rotate_left(s[1] * 5, 7) * 9;

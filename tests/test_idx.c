@@ -58,7 +58,7 @@ static blob noise(size_t n)
     blob some = fixture_repeat(0, n);
     uint32_t state = 1;
     for (size_t k = 0; k < n; k++) {
-        state = state * 1664525U + 1013904223U;
+        state = (uint32_t)(state * UINT64_C(1664525) + 1013904223);
         some.data[k] = (unsigned char)(state >> 24);
     }
     return some;

@@ -115,8 +115,8 @@ static blob tiny_file(void)
 static size_t header_size(blob file)
 {
     size_t n = 0;
-    for (size_t k = 8; k-- > 0;) {
-        n = n << 8 | file.data[k];
+    for (size_t k = 0; k < 8; k++) {
+        n |= (size_t)file.data[k] << (8 * k);
     }
     return n;
 }
@@ -462,7 +462,7 @@ Test(model, file_cut_anywhere_is_refused)
     blob file = tiny_file();
     const char *path = fixture_path("tiny");
     nn_net *net = NULL;
-    for (size_t n = file.n; n-- > 0;) {
+    for (size_t n = file.n - 1; n > 0; n--) {
         cr_assert_eq(truncate(path, (off_t)n), 0);
         cr_assert_eq(nn_model_load(&net, NULL, path), NN_ERR_MODEL, "%zu bytes", n);
         cr_assert_not_null(strstr(nn_error_text(), path), "%s", nn_error_text());

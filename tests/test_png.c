@@ -114,7 +114,7 @@ static void fill_pattern(uint8_t *pixels, size_t n)
 {
     uint32_t state = 12345;
     for (size_t k = 0; k < n; k++) {
-        state = state * 1664525U + 1013904223U;
+        state = (uint32_t)(state * UINT64_C(1664525) + 1013904223);
         pixels[k] = (uint8_t)(state >> 24);
     }
 }

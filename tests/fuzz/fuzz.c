@@ -127,6 +127,15 @@ size_t fuzz_memory_peak(void)
     return peak;
 }
 
+extern void __msan_unpoison(const volatile void *memory, size_t n) __attribute__((weak));
+
+void fuzz_written(const void *data, size_t n)
+{
+    if (__msan_unpoison) {
+        __msan_unpoison(data, n);
+    }
+}
+
 /* ---- numbers ------------------------------------------------------------------------------ */
 
 void fuzz_put_u32(uint8_t *to, uint32_t value)

@@ -56,6 +56,9 @@ void fuzz_silence(void);
 void fuzz_memory_begin(void);
 size_t fuzz_memory_peak(void);
 
+/* Tells MemorySanitizer that data[n] has been written, by a library that it does not know. */
+void fuzz_written(const void *data, size_t n);
+
 /* Big-endian numbers at any address. */
 void fuzz_put_u32(uint8_t *to, uint32_t value);
 uint32_t fuzz_get_u32(const uint8_t *from);

@@ -40,6 +40,7 @@ static unpacked unpack(const uint8_t *data, size_t n)
     result.whole = code == Z_STREAM_END && z.avail_in == 0;
     result.unsettled = z.avail_out == 0 && code != Z_STREAM_END;
     require(inflateEnd(&z) == Z_OK);
+    fuzz_written(plain, result.n);
     return result;
 }
 
@@ -99,6 +100,7 @@ static size_t pack(uint8_t *to, size_t max, const uint8_t *data, size_t n, uint3
     const int code = deflate(&z, Z_FINISH);
     const size_t size = max - z.avail_out;
     (void)deflateEnd(&z);
+    fuzz_written(to, size);
     return code == Z_STREAM_END ? size : 0;
 }
 

@@ -3,6 +3,7 @@
  * proportion to the file. */
 #include "fuzz.h"
 
+#include <cjson/cJSON.h>
 #include <math.h>
 #include <string.h>
 #include <zlib.h>
@@ -106,11 +107,19 @@ static void check_saves_the_same(const nn_net *net, const nn_meta *meta)
     nn_meta_release(&meta_again);
 }
 
+/* As the program has it. */
+static void json_through_the_door(void)
+{
+    cJSON_Hooks hooks = {nn_alloc, nn_free};
+    cJSON_InitHooks(&hooks);
+}
+
 void fuzz_one(const uint8_t *data, size_t n)
 {
     nn_net *net = NULL;
     nn_meta meta = {0};
     const char *path = fuzz_write("model", data, n);
+    json_through_the_door();
     fuzz_memory_begin();
     const nn_status status = nn_model_load(&net, &meta, path);
     require(fuzz_memory_peak() <= BUFFERS + EXPANSION * n);
@@ -180,6 +189,7 @@ static void seed_texts(fuzz_seed *seed)
 
 void fuzz_seeds(fuzz_seed *seed)
 {
+    json_through_the_door();
     for (int activation = 0; activation < NN_N_ACTIVATIONS; activation++) {
         const bool softmax = activation == NN_SOFTMAX;
         const nn_layer layers[] = {

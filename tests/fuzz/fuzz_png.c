@@ -24,6 +24,7 @@ static void check_writes_the_same(const uint8_t *pixels, size_t width, size_t he
     require(png_write_gray(fuzz_path("first.png"), pixels, width, height) == NN_OK);
     require(png_read_gray(&again, &width_again, &height_again, fuzz_path("first.png")) == NN_OK);
     require(width_again == width && height_again == height);
+    fuzz_written(again, width * height);
     require(memcmp(pixels, again, width * height) == 0);
     require(png_write_gray(fuzz_path("second.png"), again, width, height) == NN_OK);
     uint8_t *first = fuzz_read("first.png", &n), *second = fuzz_read("second.png", &n_again);
@@ -46,6 +47,7 @@ void fuzz_one(const uint8_t *data, size_t n)
         require(*nn_error_text() && !pixels && width == 0 && height == 0);
         return;
     }
+    fuzz_written(pixels, width * height);
     require(pixels && width > 0 && height > 0 && width <= PNG_MAX_PIXELS / height);
     if (width * height <= 1 << 16) {
         check_writes_the_same(pixels, width, height);
@@ -83,6 +85,7 @@ static void seed_kind(fuzz_seed *seed, const kind *k)
         rows[i] = 0; /* filter 0, black */
     }
     require(compress(packed, &packed_size, rows, sizeof rows) == Z_OK);
+    fuzz_written(packed, packed_size);
     memcpy(file, signature, SIGNATURE);
     size_t n = append_chunk(file, SIGNATURE, "IHDR", header, sizeof header);
     if (k->extra) {
@@ -140,11 +143,13 @@ static size_t mutate_pixels(uint8_t *chunk, size_t n, size_t max)
     if (uncompress(plain, &size, chunk + 8, n - CHUNK) != Z_OK) {
         return 0;
     }
+    fuzz_written(plain, size);
     size = LLVMFuzzerMutate(plain, size, sizeof plain);
     uint8_t *packed = malloc(compressBound(size));
     require(packed);
     uLongf bound = compressBound(size);
     require(compress2(packed, &bound, plain, size, 1) == Z_OK);
+    fuzz_written(packed, bound);
     const bool fits = bound <= packed_size;
     if (fits) {
         fuzz_put_u32(chunk, (uint32_t)bound);
