@@ -368,7 +368,7 @@ static const struct signature *recognise(const unsigned char *bytes, size_t n)
 /* Says what a file is that does not begin with the given bytes of an IDX file. */
 static nn_status fail_not_idx(struct source *source, const unsigned char magic[MAGIC_SIZE])
 {
-    unsigned char sample[SAMPLE_SIZE];
+    unsigned char sample[SAMPLE_SIZE] = {0};
     size_t more = 0;
     memcpy(sample, magic, MAGIC_SIZE);
     const nn_status status =

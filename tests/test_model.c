@@ -551,6 +551,7 @@ Test(model, number_that_is_not_finite_is_refused_though_its_crc_is_right)
 
 Test(model, impossible_header_length_is_refused)
 {
+    static const char why[] = "its first 8 bytes are not the length of a safetensors header";
     blob file = tiny_file();
     const uint64_t behind = file.n - 8;
     const uint64_t lengths[] = {behind + 1,        (uint64_t)1 << 20, (uint64_t)1 << 31,
@@ -621,7 +622,6 @@ Test(model, header_with_a_zero_byte_is_refused)
 
 Test(model, header_that_is_not_utf8_or_hides_a_zero_is_refused)
 {
-    static const char why[] = "its header is not text in UTF-8, or has zero characters in it";
     static const char *const bad[] = {"\xe9",      "\xc0\x80", "\xed\xa0\x80",
                                       "a\\u0000b", "\\u0000",  "\\\\\\u0000"};
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {

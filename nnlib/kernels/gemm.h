@@ -87,7 +87,8 @@ static inline void transpose_strip(float *to, const float *from, size_t across, 
     const size_t parts = (width + VEC_LANES - 1) / VEC_LANES;
     size_t k = 0;
     for (; k + VEC_LANES <= n_k; k += VEC_LANES) {
-        for (size_t part = parts; part-- > 0;) {
+        for (size_t left = parts; left > 0; left--) {
+            const size_t part = left - 1;
             vec square[VEC_LANES];
             for (size_t r = 0; r < VEC_LANES; r++) {
                 size_t x = part * VEC_LANES + r;
