@@ -66,7 +66,7 @@ const char *sparkline_text(char text[SPARKLINE_TEXT_SIZE], const sparkline *s, s
     size_t n = all_values(values, s);
     columns = columns < SPARKLINE_COLUMNS ? columns : SPARKLINE_COLUMNS;
     columns = columns < n ? columns : n;
-    *text = '\0';
+    char *end = text;
     for (size_t c = 0; c < columns; c++) {
         low = fmin(low, column_value(values, n, c, columns));
         high = fmax(high, column_value(values, n, c, columns));
@@ -75,7 +75,11 @@ const char *sparkline_text(char text[SPARKLINE_TEXT_SIZE], const sparkline *s, s
         double range = high / 2 - low / 2; /* halves, as the whole may be infinite */
         double height = column_value(values, n, c, columns) / 2 - low / 2;
         size_t level = high > low ? (size_t)(height / range * (levels - 0.001)) : 0;
-        strcat(text, utf8 ? blocks[level] : plain[level]);
+        const char *sign = utf8 ? blocks[level] : plain[level];
+        size_t length = strlen(sign);
+        memcpy(end, sign, length);
+        end += length;
     }
+    *end = '\0';
     return text;
 }

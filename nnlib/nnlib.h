@@ -497,10 +497,11 @@ nn_position nn_trainer_position(const nn_trainer *trainer);
 nn_status nn_checkpoint_save(nn_trainer *trainer, const char *path);
 
 /* Puts a training where the checkpoint says. It must be the same training: network, data, and all
- * options but the number of epochs, that of threads, and the callbacks. The file is checked as strictly as a model.
- * NN_ERR_ARGUMENT: it is of a training with other options, or more epochs are done than are asked
- * for; NN_ERR_DATA: of one on other data; the text names what differs. NN_ERR_MODEL: it is no sound
- * checkpoint; NN_ERR_IO, NN_ERR_MEMORY. The training then stands where it stood. */
+ * options but the number of epochs, that of threads, and the callbacks. The file is checked as
+ * strictly as a model. NN_ERR_ARGUMENT: it is of a training with other options, or more epochs are
+ * done than are asked for; NN_ERR_DATA: of one on other data; the text names what differs.
+ * NN_ERR_MODEL: it is no sound checkpoint; NN_ERR_IO, NN_ERR_MEMORY. The training then stands where
+ * it stood. */
 nn_status nn_checkpoint_load(nn_trainer *trainer, const char *path);
 
 /* ---- evaluation --------------------------------------------------------------------------- */
