@@ -22,6 +22,7 @@ typedef struct {
 struct nn_state {
     size_t max_batch;
     size_t n;          /* samples of the last forward pass */
+    bool learning;     /* whether that pass was one of training */
     bool masked_input; /* whether that pass had dropout on its inputs */
     size_t ahead;      /* see nn_state_expect */
     size_t n_layers;
@@ -29,10 +30,10 @@ struct nn_state {
     layer_state layers[NN_MAX_LAYERS];
     nn_real *logits;    /* a(L): [max_batch][stride of the last layer] */
     nn_real *target;    /* y of a label: [stride of the last layer], zero but for a moment */
-    double *log_sum;    /* [max_batch], ln sum exp a(L) of a softmax layer */
+    nn_sum *sums;       /* [max_batch], sum exp a(L) of a softmax layer */
     nn_real *gradients; /* as net->params */
     nn_work work;       /* the kernels' scratch space, and who helps them */
-    nn_real *block;     /* all of the above but log_sum */
+    nn_real *block;     /* all of the above but the sums */
     uint32_t *lists;    /* [NN_LISTS_SIZE], the kernels' lists of pixels in use */
 };
 
@@ -113,10 +114,10 @@ nn_status nn_state_new_shared(nn_state **out, const nn_net *net, size_t max_batc
     state->work.team = team;
     state->n_layers = net->config.n_layers;
     state->block = nn_alloc_array(place_arrays(state, NULL, net, gradients), sizeof(nn_real));
-    state->log_sum = nn_alloc_array(max_batch, sizeof *state->log_sum);
+    state->sums = nn_alloc_array(max_batch, sizeof *state->sums);
     state->lists =
         nn_alloc_array(NN_LISTS_SIZE(max_batch, net->config.inputs), sizeof *state->lists);
-    if (!state->block || !state->log_sum || !state->lists) {
+    if (!state->block || !state->sums || !state->lists) {
         nn_state_free(state);
         return nn_fail(NN_ERR_MEMORY, "out of memory for batches of %zu samples", max_batch);
     }
@@ -129,7 +130,7 @@ void nn_state_free(nn_state *state)
 {
     if (state) {
         nn_free(state->lists);
-        nn_free(state->log_sum);
+        nn_free(state->sums);
         nn_free(state->block);
         nn_free(state);
     }
@@ -191,8 +192,8 @@ static void apply_mask(nn_real *values, const nn_real *mask, size_t count)
 
 static nn_pixel_batch pixel_batch(const nn_state *state, const nn_batch *batch)
 {
-    return (nn_pixel_batch){batch->data->pixels, batch->index, batch->n, batch->data->inputs,
-                            state->ahead};
+    return (nn_pixel_batch){batch->data->pixels, batch->index, batch->n,
+                            batch->data->inputs, state->ahead, state->learning};
 }
 
 void nn_state_expect(nn_state *state, size_t ahead)
@@ -255,7 +256,7 @@ static void forward_layer(const nn_net *net, nn_state *state, const nn_batch *ba
         memcpy(state->logits, layer->z, count * sizeof *layer->z);
     }
     if (net->layers[l].activation == NN_SOFTMAX) {
-        net->kernels->softmax(layer->z, layer->stride, state->log_sum, state->n, layer->units);
+        net->kernels->softmax(layer->z, layer->stride, state->sums, state->n, layer->units);
     } else {
         net->kernels->activate(net->layers[l].activation, layer->z, training ? layer->slope : NULL,
                                count);
@@ -266,6 +267,7 @@ void nn_forward(const nn_net *net, nn_state *state, const nn_batch *batch)
 {
     const nn_fpenv before = nn_fpenv_set();
     state->n = batch->n;
+    state->learning = false;
     state->masked_input = false;
     load_inputs(net, state, batch);
     for (size_t l = 0; l < state->n_layers; l++) {
@@ -280,6 +282,7 @@ void nn_forward_train(const nn_net *net, nn_state *state, const nn_batch *batch,
     const nn_fpenv before = nn_fpenv_set();
     layer_state *input = &state->input;
     state->n = batch->n;
+    state->learning = true;
     state->masked_input = input->mask != NULL;
     load_inputs(net, state, batch);
     if (input->mask) {
@@ -377,26 +380,28 @@ static bool is_right(const nn_real *z, const target *t, size_t n)
     return is_largest(z, n, t->label != NO_LABEL ? t->label : largest(t->y, n));
 }
 
-static double sample_loss(const nn_loss_row *loss, const nn_state *state, size_t b, const target *t)
+static double sample_loss(const nn_net *net, const nn_state *state, size_t b, const target *t)
 {
+    const nn_loss_row *loss = nn_loss_get(net->config.loss);
     const layer_state *last = &state->layers[state->n_layers - 1];
+    const bool softmax = net->layers[state->n_layers - 1].activation == NN_SOFTMAX;
     const nn_real *z = last->z + b * last->stride, *a = state->logits + b * last->stride;
+    const double log_sum = softmax ? nn_log_sum(state->sums[b]) : 0;
     if (t->label != NO_LABEL && loss->label_value) {
-        return loss->label_value(a, t->label, state->log_sum[b]);
+        return loss->label_value(a, t->label, log_sum);
     }
-    return loss->value(z, a, t->y, last->units, state->log_sum[b]);
+    return loss->value(z, a, t->y, last->units, log_sum);
 }
 
 static NN_NOINLINE double batch_loss(const nn_net *net, nn_state *state, const nn_batch *batch,
                                      size_t *correct)
 {
-    const nn_loss_row *loss = nn_loss_get(net->config.loss);
     const layer_state *last = &state->layers[state->n_layers - 1];
     double sum = 0;
     size_t right = 0;
     for (size_t b = 0; b < batch->n; b++) {
         const target t = take_target(state, batch, b);
-        sum += sample_loss(loss, state, b, &t);
+        sum += sample_loss(net, state, b, &t);
         right += is_right(last->z + b * last->stride, &t, last->units);
         drop_target(state, &t);
     }

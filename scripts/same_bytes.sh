@@ -90,7 +90,7 @@ kernel_flags() {
     case $1 in
     avx2) echo -mavx2 -mfma ;;
     avx512)
-        echo -mavx2 -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
+        echo -mavx2 -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi2 -mprefer-vector-width=512
         ;;
     esac
 }
@@ -280,7 +280,7 @@ prepare() {
     else
         left_out+=("AVX2: this processor has it not")
     fi
-    grep -q -w avx512vl /proc/cpuinfo || left_out+=("AVX-512: this processor has it not")
+    grep -q -w avx512_vbmi2 /proc/cpuinfo || left_out+=("AVX-512: this processor has it not")
 }
 
 full=

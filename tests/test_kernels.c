@@ -143,7 +143,7 @@ static nn_pixel_batch random_pixels(shape *s)
     for (size_t b = 0; b < s->n; b++) {
         index[b] = (uint32_t)nn_rng_below(rng, samples);
     }
-    return (nn_pixel_batch){pixels, blank % 2 ? index : NULL, s->n, s->inputs, 0};
+    return (nn_pixel_batch){pixels, blank % 2 ? index : NULL, s->n, s->inputs, 0, true};
 }
 
 static uint32_t *list_space(const shape *s)
@@ -182,6 +182,10 @@ static void check_forward(const nn_kernels *kernels, shape s)
     kernels->forward_pixels(found, s.stride, space, s.x_stride, &batch, w, bias, lists,
                             work_space(kernels, &s));
     same_bits(expected, found, s.n * s.stride * sizeof *found, "forward_pixels");
+    batch.learning = false;
+    kernels->forward_pixels(found, s.stride, space, s.x_stride, &batch, w, bias, lists,
+                            work_space(kernels, &s));
+    same_bits(expected, found, s.n * s.stride * sizeof *found, "forward_pixels in use");
 }
 
 Test(kernels, forward_agrees_with_the_reference)
@@ -322,12 +326,12 @@ static void check_activations(const nn_kernels *kernels, shape s)
         same_bits(z, z2, count * sizeof *z, nn_activation_name((nn_activation)kind));
         same_bits(slope, slope2, count * sizeof *slope, "slope");
     }
-    double *sum = guarded(s.n * sizeof *sum, true), *sum2 = guarded(s.n * sizeof *sum2, true);
+    nn_sum *sum = guarded(s.n * sizeof *sum, true), *sum2 = guarded(s.n * sizeof *sum2, true);
     float *z = copy_of(a, count, s.at_end), *z2 = copy_of(a, count, s.at_end);
     nn_kernels_ref.softmax(z, s.stride, sum, s.n, s.units);
     kernels->softmax(z2, s.stride, sum2, s.n, s.units);
     same_bits(z, z2, count * sizeof *z, "softmax");
-    same_bits(sum, sum2, s.n * sizeof *sum, "softmax's log sum");
+    same_bits(sum, sum2, s.n * sizeof *sum, "softmax's sum");
 }
 
 Test(kernels, activations_and_softmax_agree_with_the_reference)

@@ -1,4 +1,5 @@
-/* The kernels for processors with AVX-512 (F, BW, DQ, VL): 16 floats a vector, 32 registers. */
+/* The kernels for processors with AVX-512 (F, BW, DQ, VL, VBMI2: since Ice Lake and Zen 4): 16
+ * floats a vector, 32 registers. */
 #include <immintrin.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,12 +43,6 @@ static inline vec vec_bytes(const uint8_t *from)
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)from);
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
-}
-
-/* The lanes whose bits are set, side by side. */
-static inline vec vec_compress(uint32_t bits, vec v)
-{
-    return _mm512_maskz_compress_ps((__mmask16)bits, v);
 }
 
 static inline vec vec_div(vec x, vec y)
@@ -131,6 +126,13 @@ static inline void list_16(uint32_t *list, uint32_t bits, uint32_t i)
     const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
     __m512i numbers = _mm512_add_epi32(lanes, _mm512_set1_epi32((int)i));
     _mm512_storeu_si512(list, _mm512_maskz_compress_epi32((__mmask16)bits, numbers));
+}
+
+/* Those of 64 pixels whose bits are set, side by side; the others are not touched. */
+static inline void compress_chunk(uint8_t *to, uint64_t used, const uint8_t *pixels)
+{
+    __m512i bytes = _mm512_maskz_loadu_epi8(used, pixels);
+    _mm512_storeu_si512(to, _mm512_maskz_compress_epi8(used, bytes));
 }
 
 #include "pixels.h"

@@ -27,7 +27,8 @@ typedef struct {
     const uint8_t *pixels;
     const uint32_t *index;
     size_t n, inputs;
-    size_t ahead; /* so many samples more will come in the next batch */
+    size_t ahead;  /* so many samples more will come in the next batch */
+    bool learning; /* learn_pixels follows forward_pixels */
 } nn_pixel_batch;
 
 /* Work space of the kernels that take bytes: x has rows of at least NN_X_STRIDE numbers, lists
@@ -38,6 +39,17 @@ typedef struct {
 typedef struct {
     nn_real learning_rate, momentum, l2; /* mu, m, l2 */
 } nn_step;
+
+/* A sum of exponentials: exp(largest) * rest, the largest exponent having been taken off first. */
+typedef struct {
+    nn_real largest, rest;
+} nn_sum;
+
+/* Its logarithm; NaN where it is not finite, as nn_log takes only finite numbers. */
+static inline double nn_log_sum(nn_sum s)
+{
+    return (double)s.largest + (nn_log((double)s.rest) + (double)(s.rest - s.rest));
+}
 
 /* What a layer's kernels work with. */
 typedef struct {
@@ -67,10 +79,10 @@ typedef struct {
     /* z = h(a) in place for `count` values; slope[] = h'(a) too, unless it is NULL */
     void (*activate)(nn_activation activation, nn_real *z, nn_real *slope, size_t count);
 
-    /* z[b][] = softmax of a[b][0..units-1] in place, padding 0; log_sum[b] = ln sum exp a[b][].
+    /* z[b][] = softmax of a[b][0..units-1] in place, padding 0; sums[b] is sum exp a[b][] in parts.
      * The sum over k: one partial sum for each k mod NN_LANES, in rising order of k; then the upper
      * half of the partial sums is added to the lower half until one is left. */
-    void (*softmax)(nn_real *z, size_t stride, double *log_sum, size_t n, size_t units);
+    void (*softmax)(nn_real *z, size_t stride, nn_sum *sums, size_t n, size_t units);
 
     /* delta_in[b][i] = (sum over o < units of w[i][o] delta[b][o]) slope[b][i], +0 if its magnitude
      * is below NN_FLOOR; padding stays 0 */

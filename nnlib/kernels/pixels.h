@@ -81,6 +81,9 @@ static inline uint64_t used_pixels(const tile *t, size_t i, size_t n)
     if (n == CHUNK) {
         return used_in_chunk(t->pixels, t->n, i);
     }
+    if (i + n >= CHUNK) {
+        return used_in_chunk(t->pixels, t->n, i + n - CHUNK) >> (CHUNK - n);
+    }
     uint64_t used = 0;
     for (size_t k = 0; k < n; k++) {
         unsigned any = 0;
@@ -103,60 +106,80 @@ static inline size_t list_bits(uint32_t *list, size_t listed, uint64_t used, siz
     return listed;
 }
 
-#ifdef HAVE_COMPRESS
-/* Packs the values of a chunk's rows while the chunk is at hand. */
-static inline void pack_chunk(const tile *t, size_t packed, uint64_t used, size_t i)
+/* Packs the values of the rows of one sample; bytes are the sample's pixels there, and what stands
+ * behind the last one has no meaning, up to a whole vector. */
+static inline void pack_values(float *x, const uint8_t *bytes, size_t n_rows)
 {
-    for (size_t k = 0; k < CHUNK; k += VEC_LANES) {
-        uint32_t bits = (uint32_t)(used >> k) & ((1u << VEC_LANES) - 1);
-        if (bits != 0) {
-            for (size_t b = 0; b < t->n; b++) {
-                vec x = vec_over_255(vec_bytes(t->pixels[b] + i + k));
-                vec_store(t->x + b * t->x_stride + packed, vec_compress(bits, x));
-            }
-            packed += (size_t)__builtin_popcount(bits);
-        }
+    for (size_t r = 0; r < n_rows; r += VEC_LANES) {
+        vec_store(x + r, vec_over_255(vec_bytes(bytes + r)));
     }
 }
-#endif
 
-/* Packs the values of the rows from number `from` on, one by one. */
-static inline void pack_rows_from(const tile *t, size_t from)
+/* Packs the values of the listed rows, one by one. */
+static inline void pack_sample(float *x, const uint8_t *pixels, const uint32_t *rows, size_t n_rows)
+{
+    for (size_t r = 0; r < n_rows; r++) {
+        x[r] = byte_value[pixels[rows[r]]];
+    }
+}
+
+/* A tile's values on their way to its pack, as bytes: a few chunks at a time. */
+typedef struct {
+    uint8_t bytes[SLOTS][16 * CHUNK + CHUNK];
+    size_t n; /* rows of each sample */
+} lorry;
+
+/* Takes on a chunk's pixels in the rows listed from number `first` on. */
+static inline void load_chunk(lorry *l, const tile *t, size_t first, size_t n_rows, uint64_t used,
+                              size_t i)
 {
     for (size_t b = 0; b < t->n; b++) {
-        for (size_t r = from; r < *t->n_rows; r++) {
-            t->x[b * t->x_stride + r] = byte_value[t->pixels[b][t->rows[r]]];
+#ifdef HAVE_COMPRESS
+        compress_chunk(l->bytes[b] + l->n, used, t->pixels[b] + i);
+        (void)first;
+#else
+        for (size_t r = first; r < n_rows; r++) {
+            l->bytes[b][l->n + r - first] = t->pixels[b][t->rows[r]];
         }
+        (void)used;
+        (void)i;
+#endif
     }
+    l->n += n_rows - first;
+}
+
+/* Puts its values where the pack's rows end with number n_rows. */
+static inline void unload(lorry *l, const tile *t, size_t n_rows)
+{
+    for (size_t b = 0; b < t->n; b++) {
+        pack_values(t->x + b * t->x_stride + n_rows - l->n, l->bytes[b], l->n);
+    }
+    l->n = 0;
 }
 
 /* Lists the tile's rows and packs their values; idle, if not NULL, gets the list of other pixels.
  */
 static inline void pack_tile(const tile *t, size_t inputs, uint32_t *idle)
 {
-    size_t n_rows = 0, n_idle = 0, packed = 0;
+    lorry l;
+    size_t n_rows = 0, n_idle = 0;
+    l.n = 0;
     for (size_t i = 0; i < inputs; i += CHUNK) {
-        size_t n = smaller(CHUNK, inputs - i);
+        size_t first = n_rows, n = smaller(CHUNK, inputs - i);
         uint64_t used = used_pixels(t, i, n);
-#ifdef HAVE_COMPRESS
-        if (n == CHUNK) {
-            pack_chunk(t, n_rows, used, i);
-        }
-#endif
         n_rows = list_bits(t->rows, n_rows, used, i, n);
-#ifdef HAVE_COMPRESS
-        packed = n == CHUNK ? n_rows : packed;
-#endif
         if (idle) {
-            uint64_t all = n == CHUNK ? UINT64_MAX : ((uint64_t)1 << n) - 1;
-            n_idle = list_bits(idle + 1, n_idle, all & ~used, i, n);
+            n_idle = list_bits(idle + 1, n_idle, (UINT64_MAX >> (CHUNK - n)) & ~used, i, n);
+        }
+        load_chunk(&l, t, first, n_rows, used, i);
+        if (l.n > 15 * CHUNK || i + n == inputs) {
+            unload(&l, t, n_rows);
         }
     }
     *t->n_rows = (uint32_t)n_rows;
     if (idle) {
         idle[0] = (uint32_t)n_idle;
     }
-    pack_rows_from(t, packed);
 }
 
 /* ---- wide layers ---- */
@@ -177,10 +200,8 @@ static void pack_batch(float *x, size_t x_stride, const nn_pixel_batch *batch, u
         n_rows = list_bits(rows, n_rows, used, i, n);
         n_idle = list_bits(idle + 1, n_idle, all & ~used, i, n);
         for (size_t b = 0; b < batch->n; b++) {
-            const uint8_t *pixels = sample_pixels(batch, b);
-            for (size_t r = from; r < n_rows; r++) {
-                x[b * x_stride + r] = byte_value[pixels[rows[r]]];
-            }
+            pack_sample(x + b * x_stride + from, sample_pixels(batch, b), rows + from,
+                        n_rows - from);
         }
     }
     lists[0] = (uint32_t)n_rows;
@@ -273,7 +294,7 @@ static inline prefetcher prefetch_from(const nn_pixel_batch *batch, size_t first
 static inline void prefetch_line(prefetcher *p)
 {
     if (p->sample < p->n_samples) {
-        __builtin_prefetch(p->pixels[p->sample] + p->line);
+        __builtin_prefetch(p->pixels[p->sample] + p->line, 0, 2); /* as far as the second cache */
         p->line += LINE;
         if (p->line >= p->inputs + LINE - 1) { /* a sample may begin inside a line */
             p->line = 0;
@@ -319,6 +340,26 @@ static inline void forward_tile(float *a, size_t stride, const tile *t, const fl
     }
 }
 
+/* One sample alone, without a pack: the chain of its sums takes longer than finding its values. */
+static inline void forward_one(float *a, size_t stride, const nn_pixel_batch *batch, const float *w,
+                               const float *bias, uint32_t *rows)
+{
+    const uint8_t *pixels = sample_pixels(batch, 0);
+    const tile t = {.pixels = {pixels}, .n = 1};
+    size_t n_rows = 0;
+    for (size_t i = 0; i < batch->inputs; i += CHUNK) {
+        size_t n = smaller(CHUNK, batch->inputs - i);
+        n_rows = list_bits(rows, n_rows, used_pixels(&t, i, n), i, n);
+    }
+    for (size_t o = 0; o < stride; o += NN_LANES) {
+        row sum = row_zero();
+        for (size_t r = 0; r < n_rows; r++) {
+            sum = row_fma(byte_value[pixels[rows[r]]], row_load(w + rows[r] * stride + o), sum);
+        }
+        row_store(a + o, row_add(sum, row_load(bias + o)));
+    }
+}
+
 static void vector_forward_pixels(float *a, size_t stride, float *x, size_t x_stride,
                                   const nn_pixel_batch *batch, const float *w, const float *bias,
                                   uint32_t *lists, const nn_work *work)
@@ -327,10 +368,15 @@ static void vector_forward_pixels(float *a, size_t stride, float *x, size_t x_st
         wide_forward_pixels(a, stride, x, x_stride, batch, w, bias, lists, work);
         return;
     }
+    if (batch->n == 1 && !batch->learning) {
+        forward_one(a, stride, batch, w, bias, lists);
+        return;
+    }
+    uint32_t *idle = batch->learning && batch->n <= SLOTS ? lists + list_size(batch->inputs) : NULL;
     for (size_t first = 0; first < batch->n; first += SLOTS) {
         const tile t = tile_at(batch, first, x, x_stride, lists);
         prefetcher next = prefetch_from(batch, smaller(first + SLOTS, batch->n));
-        pack_tile(&t, batch->inputs, batch->n <= SLOTS ? lists + list_size(batch->inputs) : NULL);
+        pack_tile(&t, batch->inputs, idle);
         for (size_t o = 0; o < stride; o += NN_LANES) {
             if (t.n == 1) {
                 forward_tile(a + o, stride, &t, w + o, bias + o, &next, 1);

@@ -67,8 +67,8 @@ static inline nn_real exponentials(nn_real *z, size_t stride, size_t units, nn_r
 }
 
 /* The largest value is taken off first, so that exp cannot overflow; it cancels in the quotient.
- * sum - sum is 0, but NaN where the sum is not finite: nn_log takes only finite numbers. */
-static void portable_softmax(nn_real *z, size_t stride, double *log_sum, size_t n, size_t units)
+ */
+static void portable_softmax(nn_real *z, size_t stride, nn_sum *sums, size_t n, size_t units)
 {
     for (size_t b = 0; b < n; b++) {
         nn_real *row = z + b * stride;
@@ -80,7 +80,7 @@ static void portable_softmax(nn_real *z, size_t stride, double *log_sum, size_t 
         for (size_t k = 0; k < stride; k++) {
             row[k] /= sum;
         }
-        log_sum[b] = (double)largest + (nn_log((double)sum) + (double)(sum - sum));
+        sums[b] = (nn_sum){largest, sum};
     }
 }
 

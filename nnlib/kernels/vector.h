@@ -16,7 +16,9 @@
  *   vec_bytes(p)           VEC_LANES bytes from p, as floats
  *   used_in_chunk          a bit for each of 64 pixels: whether it is not 0 in one of the samples
  *   list_16(list, bits, i) writes i + k for each set bit k < 16, and what it likes behind them
- *   vec_compress           if HAVE_COMPRESS: the chosen lanes, side by side
+ *   compress_chunk(to, bits, p)
+ *                          if HAVE_COMPRESS: those of 64 bytes whose bits are set, side by side; it
+ *                          writes 64, and reads no others
  *
  * and how much its registers hold:
  *
@@ -303,10 +305,10 @@ static inline float row_max(row r)
 }
 
 /* As portable_softmax, for up to NN_LANES units: the exponentials of a whole batch in one go. */
-static void vector_softmax(float *z, size_t stride, double *log_sum, size_t n, size_t units)
+static void vector_softmax(float *z, size_t stride, nn_sum *sums, size_t n, size_t units)
 {
     if (stride != NN_LANES) {
-        portable_softmax(z, stride, log_sum, n, units);
+        portable_softmax(z, stride, sums, n, units);
         return;
     }
     const row hidden = row_load(hide + NN_LANES - units), kept = row_load(keep + NN_LANES - units);
@@ -315,7 +317,7 @@ static void vector_softmax(float *z, size_t stride, double *log_sum, size_t n, s
         float largest = row_max(a);
         EACH_VEC a.v[k] = vec_add(a.v[k], vec_set(-largest));
         row_store(z + b * stride, a);
-        log_sum[b] = (double)largest;
+        sums[b].largest = largest;
     }
     for (size_t k = 0; k < n * stride; k++) {
         z[k] = nn_exp(z[k]);
@@ -326,7 +328,7 @@ static void vector_softmax(float *z, size_t stride, double *log_sum, size_t n, s
         float sum = row_sum(e);
         EACH_VEC e.v[k] = vec_div(e.v[k], vec_set(sum));
         row_store(z + b * stride, e);
-        log_sum[b] += nn_log((double)sum) + (double)(sum - sum);
+        sums[b].rest = sum;
     }
 }
 
