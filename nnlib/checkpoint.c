@@ -312,14 +312,6 @@ typedef struct {
     char text[400];
 } differences;
 
-static bool same_leaf(const cJSON *a, const cJSON *b)
-{
-    if (cJSON_IsNumber(a) && cJSON_IsNumber(b)) {
-        return a->valuedouble == b->valuedouble; /* cJSON_Compare allows for rounding */
-    }
-    return cJSON_Compare(a, b, true);
-}
-
 /* Adds text, cut to what there is room for. */
 static void append(differences *d, const char *text)
 {
@@ -362,7 +354,7 @@ static void compare(differences *d, const char *where, const cJSON *theirs, cons
     int size = cJSON_GetArraySize(ours);
     if (!theirs || !ours->child || (theirs->type & 0xff) != (ours->type & 0xff) ||
         cJSON_GetArraySize(theirs) != size) {
-        if (!same_leaf(theirs, ours)) {
+        if (!cJSON_Compare(theirs, ours, true)) {
             note(d, where, theirs, ours);
         }
         return;

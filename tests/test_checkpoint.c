@@ -98,6 +98,12 @@ static const recipe recipes[] = {
      0,
      true,
      {.epochs = 3, .batch = 100, .learning_rate = 0.5, .momentum = 0.9, .patience = 3}},
+    {8,
+     NN_TANH,
+     0,
+     0,
+     true,
+     {.epochs = 6, .batch = 4, .learning_rate = 1.5, .momentum = 0.9, .patience = 100}},
     {5,
      NN_TANH,
      0,
@@ -324,12 +330,14 @@ Test(checkpoint, finished_training_stays_finished)
 /* Also where the best epoch was taken: training goes on from the last one. */
 Test(checkpoint, finished_training_goes_on_when_more_epochs_are_asked_for)
 {
+    size_t taken_back = 0;
     for (size_t k = 0; k < N_RECIPES; k++) {
         recipe more = recipes[k];
         run whole, first, second;
         more.options.epochs += 2;
         train_whole(&whole, &more);
         train_whole(&first, &recipes[k]);
+        taken_back += first.result.best_epoch < first.result.epochs && !first.result.stopped_early;
         save(&first, "end");
         begin(&second, &more);
         load(&second, "end");
@@ -337,6 +345,53 @@ Test(checkpoint, finished_training_goes_on_when_more_epochs_are_asked_for)
         assert_same(&whole, &second, fixture_text("recipe %zu", k));
         end(&second);
         end(&first);
+        end(&whole);
+    }
+    cr_assert_gt(taken_back, 0); /* or recipes are to be chosen anew */
+}
+
+Test(checkpoint, ended_training_can_be_put_back)
+{
+    for (size_t k = 0; k < N_RECIPES; k++) {
+        run whole, again;
+        train_whole(&whole, &recipes[k]);
+        train_to(&again, &recipes[k], 2);
+        save(&again, "two");
+        cr_assert_eq(go(&again), NN_OK);
+        load(&again, "two");
+        cr_assert_eq(go(&again), NN_OK);
+        assert_same(&whole, &again, fixture_text("recipe %zu", k));
+        end(&again);
+        end(&whole);
+    }
+}
+
+/* It diverges at the same batch, and leaves the same parameters of the last good epoch. */
+Test(checkpoint, diverging_training_that_is_put_back_diverges_again)
+{
+    recipe wild = plain;
+    wild.activation = NN_RELU;
+    wild.options.epochs = 50;
+    for (double rate = 0.5;; rate *= 1.3) {
+        run whole, again;
+        wild.options.learning_rate = rate;
+        cr_assert_lt(rate, 1e6);
+        begin(&whole, &wild);
+        const nn_status status = go(&whole);
+        if (status == NN_ERR_DIVERGED && whole.result.epochs > 0) {
+            train_to(&again, &wild, 7); /* in epoch 2 */
+            save(&again, "point");
+            cr_assert_eq(go(&again), NN_ERR_DIVERGED);
+            assert_same(&whole, &again, "gone on");
+            again.batches = 7;
+            load(&again, "point");
+            cr_assert_eq(go(&again), NN_ERR_DIVERGED);
+            assert_same(&whole, &again, "put back");
+            cr_assert_eq(again.batches, whole.batches);
+            end(&again);
+            end(&whole);
+            return;
+        }
         end(&whole);
     }
 }
@@ -369,6 +424,25 @@ Test(checkpoint, diverged_training_is_neither_saved_nor_gone_on_with)
     cr_assert_eq(nn_checkpoint_save(r.trainer, fixture_path("point")), NN_ERR_DIVERGED);
     cr_assert_eq(fixture_count(), 0);
     cr_assert_eq(go(&r), NN_ERR_ARGUMENT);
+    end(&r);
+}
+
+/* Stopped in the middle of blowing up: the step has overflowed, and no loss has told yet. */
+Test(checkpoint, training_that_has_overflowed_is_not_saved)
+{
+    static const float x[] = {1e10f, 1e10f}, y[] = {1, 1};
+    const nn_data data = {.n = 2, .inputs = 1, .outputs = 1, .values = x, .targets = y};
+    const nn_layer layer = {1, NN_IDENTITY, 0};
+    const nn_config config = {1, 1, &layer, NN_SQUARED_ERROR, NN_ZERO, 0};
+    run r = {.stop_at = 1};
+    const nn_train_options options = {
+        .epochs = 1, .batch = 1, .learning_rate = 1e30, .context = &r, .on_batch = note_batch};
+    cr_assert_eq(nn_net_new(&r.net, &config, 1), NN_OK);
+    cr_assert_eq(nn_trainer_new(&r.trainer, r.net, &data, NULL, &options), NN_OK);
+    cr_assert_eq(go(&r), NN_ERR_STOPPED);
+    cr_assert_not(nn_net_is_finite(r.net));
+    cr_assert_eq(nn_checkpoint_save(r.trainer, fixture_path("point")), NN_ERR_DIVERGED);
+    cr_assert_eq(fixture_count(), 0);
     end(&r);
 }
 
@@ -534,9 +608,8 @@ Test(checkpoint, flip_of_any_bit_is_refused)
 }
 
 /* Returns the file with its k-th word of a tensor replaced and the CRC set right. */
-static blob patched(const char *name, size_t k, size_t size, uint64_t word)
+static blob patched_file(blob file, const char *name, size_t k, size_t size, uint64_t word)
 {
-    blob file = file_of_8();
     size_t n;
     unsigned char *bytes = tensor_of(file, name, &n) + size * k;
     for (size_t b = 0; b < size; b++) {
@@ -548,6 +621,11 @@ static blob patched(const char *name, size_t k, size_t size, uint64_t word)
     cr_assert_not_null(place);
     memcpy(place + 9, crc, 8);
     return file;
+}
+
+static blob patched(const char *name, size_t k, size_t size, uint64_t word)
+{
+    return patched_file(file_of_8(), name, k, size, word);
 }
 
 static uint64_t bits_of(double value)
@@ -583,6 +661,68 @@ Test(checkpoint, numbers_that_no_training_comes_to_are_refused)
         assert_damaged(patched(wrong[k].name, 0, 8, wrong[k].word),
                        "no training can have come to its numbers");
     }
+}
+
+Test(checkpoint, sums_before_the_first_image_are_refused)
+{
+    run r;
+    begin(&r, &plain);
+    save(&r, "start");
+    end(&r);
+    blob start = fixture_read("start");
+    assert_damaged(patched_file(start, "loss_sum", 0, 8, bits_of(1)),
+                   "no training can have come to its numbers");
+    start = fixture_read("start");
+    assert_damaged(patched_file(start, "first_loss", 0, 8, bits_of(1)),
+                   "no training can have come to its numbers");
+}
+
+Test(checkpoint, best_epoch_to_come_is_refused)
+{
+    static const char *const why = "not a usable checkpoint: no training can have come to its "
+                                   "numbers";
+    recipe validated = plain;
+    run r;
+    validated.validate = true;
+    train_to(&r, &validated, 8);
+    save(&r, "validated");
+    end(&r);
+    blob file = patched_file(fixture_read("validated"), "best_epoch", 0, 8, 2);
+    cr_assert_str_eq(refusal_by(&validated, file, NN_ERR_MODEL), why);
+    file = patched_file(fixture_read("validated"), "best_validation", 0, 8, bits_of(HUGE_VAL));
+    cr_assert_str_eq(refusal_by(&validated, file, NN_ERR_MODEL), why);
+}
+
+/* Returns the file with a piece of its header replaced. */
+static blob with_header(const char *old, const char *new)
+{
+    blob file = file_of_8();
+    const size_t size = header_size(file);
+    char *place = strstr((char *)file.data + 8, old);
+    cr_assert_not_null(place, "no %s", old);
+    const size_t before = (size_t)(place - (char *)file.data) - 8;
+    blob header =
+        fixture_join(fixture_bytes(file.data + 8, before), fixture_bytes(new, strlen(new)));
+    header = fixture_join(header, fixture_bytes(place + strlen(old), size - before - strlen(old)));
+    unsigned char length[8];
+    for (size_t b = 0; b < 8; b++) {
+        length[b] = (unsigned char)((uint64_t)header.n >> (8 * b));
+    }
+    blob tensors = fixture_bytes(file.data + 8 + size, file.n - 8 - size);
+    return fixture_join(fixture_join(fixture_bytes(length, 8), header), tensors);
+}
+
+Test(checkpoint, metadata_that_nobody_wrote_are_refused)
+{
+    assert_damaged(with_header("\\\"patience\\\":0", "\\\"patience\\\":-0"),
+                   "its metadata are not as they were written");
+    assert_damaged(with_header("\"training\":", "\"trainer\":"),
+                   "its metadata do not say what training it is of");
+    assert_damaged(with_header("\"network\":", "\"more\":\"less\",\"network\":"),
+                   "its metadata have more entries than there are");
+    assert_damaged(with_header("\"checkpoint_version\":\"1\"", "\"checkpoint_version\":\"2\""),
+                   "it was not written by this program, or by a version to come: "
+                   "checkpoint_version is not 1");
 }
 
 /* All four words 0 would give 0 for ever. */
