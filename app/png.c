@@ -2,14 +2,9 @@
  * libpng reads them. */
 #include "png.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include <libpng16/png.h> /* with its folder: "png.h" is ours */
@@ -142,87 +137,56 @@ nn_status png_write_rgb(const char *path, const uint8_t *pixels, size_t width, s
 /* Deflate makes at most 1032 bytes of one (zlib's technical notes), and one pixel takes a bit. */
 #define PIXELS_PER_BYTE_MAX ((uintmax_t)1032 * 8)
 
-/* Opens a regular file; nothing else is waited for, as a pipe would be. */
-static nn_status file_open(FILE **out, uintmax_t *size, const char *path)
-{
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    struct stat info;
-    if (fd < 0 || fstat(fd, &info) != 0) {
-        nn_fail(NN_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
-    } else if (!S_ISREG(info.st_mode)) {
-        nn_fail(NN_ERR_IO, "cannot read '%s': it is a %s, not a regular file", path,
-                S_ISDIR(info.st_mode)    ? "folder"
-                : S_ISFIFO(info.st_mode) ? "FIFO"
-                                         : "device");
-    } else {
-        *size = (uintmax_t)info.st_size;
-        *out = fdopen(fd, "rb");
-        if (*out != NULL) {
-            return NN_OK;
-        }
-        nn_fail(NN_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    return NN_ERR_IO;
-}
+/* A file in memory. */
+typedef struct {
+    const char *path;
+    uint8_t *bytes;
+    size_t n;
+} content;
 
-static nn_status signature_check(FILE *file, const char *path)
+static nn_status signature_check(const content *file)
 {
-    unsigned char bytes[SIGNATURE_SIZE];
-    size_t n = fread(bytes, 1, sizeof bytes, file);
-    if (ferror(file)) {
-        return nn_fail(NN_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
-    }
-    if (n < sizeof bytes || png_sig_cmp(bytes, 0, sizeof bytes) != 0) {
-        return nn_fail(NN_ERR_DATA, "'%s' is not a PNG file", path);
+    if (file->n < SIGNATURE_SIZE || png_sig_cmp(file->bytes, 0, SIGNATURE_SIZE) != 0) {
+        return nn_fail(NN_ERR_DATA, "'%s' is not a PNG file", file->path);
     }
     return NN_OK;
 }
 
 /* Checks that no chunk up to the last claims more bytes than the file has: libpng takes memory for
  * a chunk first, 2 GiB if it is told so, and reads it then. Damage of other kinds is left to it. */
-static nn_status chunks_check(FILE *file, uintmax_t file_size, const char *path)
+static nn_status chunks_check(const content *file)
 {
     enum {
         FIELD = 4 /* bytes of a chunk's length, type and CRC each */
     };
-    unsigned char head[2 * FIELD];
-    uintmax_t at = SIGNATURE_SIZE;
-    while (fseeko(file, (off_t)at, SEEK_SET) == 0 &&
-           fread(head, 1, sizeof head, file) == sizeof head &&
-           memcmp(head + FIELD, "IEND", FIELD) != 0) {
-        uintmax_t length = png_get_uint_32(head);
-        at += sizeof head + length + FIELD;
-        if (at > file_size) {
-            return nn_fail(NN_ERR_DATA,
-                           "'%s' is a damaged PNG file: its chunk '%.4s' claims %ju bytes, more "
-                           "than the file has",
-                           path, (const char *)head + FIELD, length);
+    for (size_t at = SIGNATURE_SIZE; file->n - at >= 2 * FIELD;) {
+        const uint8_t *head = file->bytes + at;
+        size_t length = png_get_uint_32(head), left = file->n - at - 2 * FIELD;
+        if (memcmp(head + FIELD, "IEND", FIELD) == 0) {
+            break;
         }
+        if (left < FIELD || length > left - FIELD) {
+            return nn_fail(NN_ERR_DATA,
+                           "'%s' is a damaged PNG file: its chunk '%.4s' claims %zu bytes, more "
+                           "than the file has",
+                           file->path, (const char *)head + FIELD, length);
+        }
+        at += 2 * FIELD + length + FIELD;
     }
-    if (ferror(file)) {
-        return nn_fail(NN_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
-    }
-    rewind(file);
     return NN_OK;
 }
 
 /* Tells what libpng's message means: it has no codes, and runs out of memory in two spellings. */
-static nn_status libpng_fail(const png_image *image, FILE *file, const char *path)
+static nn_status libpng_fail(const png_image *image, const char *path)
 {
     if (strstr(image->message, "memory") != NULL) {
         return nn_fail(NN_ERR_MEMORY, "cannot read '%s': out of memory", path);
-    }
-    if (ferror(file)) {
-        return nn_fail(NN_ERR_IO, "cannot read '%s': the system reports a read error", path);
     }
     return nn_fail(NN_ERR_DATA, "'%s' is a damaged PNG file: %s", path, image->message);
 }
 
 /* Refuses what a digit cannot be, before anything is allocated for its pixels. */
-static nn_status header_check(const png_image *image, uintmax_t file_size, const char *path)
+static nn_status header_check(const png_image *image, size_t file_size, const char *path)
 {
     uintmax_t pixels = (uintmax_t)image->width * image->height;
     if (pixels > PNG_MAX_PIXELS) {
@@ -231,7 +195,7 @@ static nn_status header_check(const png_image *image, uintmax_t file_size, const
                        PNG_MAX_PIXELS);
     }
     if (pixels / PIXELS_PER_BYTE_MAX > file_size) {
-        return nn_fail(NN_ERR_DATA, "'%s' is a damaged PNG file: %ju bytes cannot hold %ju pixels",
+        return nn_fail(NN_ERR_DATA, "'%s' is a damaged PNG file: %zu bytes cannot hold %ju pixels",
                        path, file_size, pixels);
     }
     if (image->format & PNG_FORMAT_FLAG_COLOR) {
@@ -243,49 +207,49 @@ static nn_status header_check(const png_image *image, uintmax_t file_size, const
     return NN_OK;
 }
 
-nn_status png_read_gray(uint8_t **pixels, size_t *width, size_t *height, const char *path)
+/* Decodes a file that looks like a picture. */
+static nn_status decode(uint8_t **pixels, png_image *image, const content *file)
 {
-    FILE *file = NULL;
-    uintmax_t file_size = 0;
-    uint8_t *bytes = NULL;
-    png_image image = {.version = PNG_IMAGE_VERSION};
-    nn_status status = file_open(&file, &file_size, path);
+    if (!png_image_begin_read_from_memory(image, file->bytes, file->n)) {
+        return libpng_fail(image, file->path);
+    }
+    nn_status status = header_check(image, file->n, file->path);
     if (status != NN_OK) {
         return status;
     }
-    status = signature_check(file, path);
-    if (status == NN_OK) {
-        status = chunks_check(file, file_size, path);
-    }
-    if (status != NN_OK) {
-        goto done;
-    }
-    if (!png_image_begin_read_from_stdio(&image, file)) {
-        status = libpng_fail(&image, file, path);
-        goto done;
-    }
-    status = header_check(&image, file_size, path);
-    if (status != NN_OK) {
-        goto done;
-    }
-    image.format = PNG_FORMAT_GRAY;
-    image.flags |= PNG_IMAGE_FLAG_16BIT_sRGB; /* 16-bit greys are encoded as 8-bit ones are */
-    bytes = nn_alloc_array(image.height, image.width);
+    image->format = PNG_FORMAT_GRAY;
+    image->flags |= PNG_IMAGE_FLAG_16BIT_sRGB; /* 16-bit greys are encoded as 8-bit ones are */
+    uint8_t *bytes = nn_alloc_array(image->height, image->width);
     if (bytes == NULL) {
-        status = nn_fail(NN_ERR_MEMORY, "cannot read '%s': out of memory", path);
-        goto done;
+        return nn_fail(NN_ERR_MEMORY, "cannot read '%s': out of memory", file->path);
     }
-    if (!png_image_finish_read(&image, NULL, bytes, 0, NULL)) {
-        status = libpng_fail(&image, file, path);
-        goto done;
+    if (!png_image_finish_read(image, NULL, bytes, 0, NULL)) {
+        nn_free(bytes);
+        return libpng_fail(image, file->path);
     }
     *pixels = bytes;
-    *width = image.width;
-    *height = image.height;
-    bytes = NULL;
-done:
-    nn_free(bytes);
+    return NN_OK;
+}
+
+nn_status png_read_gray(uint8_t **pixels, size_t *width, size_t *height, const char *path)
+{
+    content file = {.path = path};
+    png_image image = {.version = PNG_IMAGE_VERSION};
+    nn_status status = nn_file_load(&file.bytes, &file.n, PNG_MAX_FILE, path);
+    if (status == NN_OK) {
+        status = signature_check(&file);
+    }
+    if (status == NN_OK) {
+        status = chunks_check(&file);
+    }
+    if (status == NN_OK) {
+        status = decode(pixels, &image, &file);
+    }
+    if (status == NN_OK) {
+        *width = image.width;
+        *height = image.height;
+    }
     png_image_free(&image);
-    (void)fclose(file); /* only read from */
+    nn_free(file.bytes);
     return status;
 }

@@ -7,6 +7,9 @@
 /* Pictures of more pixels are not read. */
 #define PNG_MAX_PIXELS ((size_t)64 << 20)
 
+/* Larger files are not read: they are taken into memory whole. */
+#define PNG_MAX_FILE ((size_t)256 << 20)
+
 /* Writes a grey picture, 8 bits a pixel, whole or not at all. pixels is [height][width], from the
  * top left, 0 black to 255 white. NN_ERR_ARGUMENT: a side is 0, or the picture exceeds 2 GiB.
  * NN_ERR_IO: the file cannot be written in full; NN_ERR_MEMORY. After an error the target is as it

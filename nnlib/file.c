@@ -106,6 +106,48 @@ void nn_reader_close(nn_reader *reader)
     reader->fd = -1;
 }
 
+nn_status nn_file_read(void *bytes, size_t *n, size_t size, const char *path)
+{
+    nn_reader reader;
+    nn_status status = nn_reader_open(&reader, path);
+    if (status == NN_OK) {
+        status = nn_reader_read(&reader, bytes, size, n);
+        nn_reader_close(&reader);
+    }
+    return status;
+}
+
+static nn_status load(uint8_t **out, size_t *n, size_t max, nn_reader *reader)
+{
+    if (reader->size > max) {
+        return nn_fail(NN_ERR_DATA, "'%s' is too large: %ju bytes, expected at most %zu",
+                       reader->path, (uintmax_t)reader->size, max);
+    }
+    const size_t size = (size_t)reader->size;
+    uint8_t *bytes = nn_alloc(size + 1);
+    if (bytes == NULL) {
+        return nn_fail(NN_ERR_MEMORY, "cannot read '%s': out of memory", reader->path);
+    }
+    const nn_status status = nn_reader_read(reader, bytes, size, n);
+    if (status != NN_OK) {
+        nn_free(bytes);
+        return status;
+    }
+    *out = bytes;
+    return NN_OK;
+}
+
+nn_status nn_file_load(uint8_t **bytes, size_t *n, size_t max, const char *path)
+{
+    nn_reader reader;
+    nn_status status = nn_reader_open(&reader, path);
+    if (status == NN_OK) {
+        status = load(bytes, n, max, &reader);
+        nn_reader_close(&reader);
+    }
+    return status;
+}
+
 /* ---- writing ------------------------------------------------------------------------------ */
 
 /*

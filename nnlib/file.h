@@ -1,5 +1,6 @@
 /*
- * Files: the one door to the disk. Reading is here, writing (nn_writer) is in nnlib.h.
+ * Files: the one door to the disk. Reading is here, writing (nn_writer) and reading in one go
+ * (nn_file_read, nn_file_load) are in nnlib.h.
  *
  * No other file opens, reads, writes, syncs or renames anything. Interrupted calls and short
  * transfers are handled here.

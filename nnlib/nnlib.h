@@ -81,7 +81,8 @@ static inline nn_status nn_failure(nn_status code)
 
 /* ---- memory: the one door ----------------------------------------------------------------- */
 
-/* Returns size zeroed bytes, aligned to 64, or NULL when there is no memory or size is 0. */
+/* Returns size zeroed bytes, aligned to 64, or NULL when there is no memory (errno is then ENOMEM)
+ * or size is 0. */
 void *nn_alloc(size_t size);
 
 /* As nn_alloc for count objects of size bytes each; NULL as well when the product overflows. */
@@ -145,6 +146,14 @@ void nn_writer_abandon(nn_writer *writer);
 /* Removes from the target's folder the temporary files that programs left which were killed while
  * they wrote. Those of living writers stay. What cannot be removed is left alone. */
 void nn_writer_tidy(const nn_writer *writer);
+
+/* Reads the first bytes of a file, as many as it has but at most size; *n says how many. NN_ERR_IO:
+ * missing, unreadable, or not a regular file. */
+nn_status nn_file_read(void *bytes, size_t *n, size_t size, const char *path);
+
+/* Reads a whole file into memory, with a zero behind its n bytes; nn_free gives *bytes back.
+ * NN_ERR_IO: as nn_file_read; NN_ERR_DATA: it has more than max bytes; NN_ERR_MEMORY. */
+nn_status nn_file_load(uint8_t **bytes, size_t *n, size_t max, const char *path);
 
 /* ---- IDX files ---------------------------------------------------------------------------- */
 

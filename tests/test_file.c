@@ -231,6 +231,60 @@ Test(file, reader_reports_errors_of_stat_and_read)
     nn_reader_close(&reader);
 }
 
+/* ---- reading in one go -------------------------------------------------------------------- */
+
+Test(file, first_bytes_are_read_up_to_a_limit)
+{
+    const char *path = fixture_write("a", BYTES("0123456789"));
+    char bytes[16] = "";
+    size_t n = 99;
+    cr_assert_eq(nn_file_read(bytes, &n, 4, path), NN_OK);
+    cr_assert_eq(n, 4);
+    cr_assert_str_eq(bytes, "0123");
+    cr_assert_eq(nn_file_read(bytes, &n, sizeof bytes, path), NN_OK);
+    cr_assert_eq(n, 10);
+    cr_assert_eq(nn_file_read(bytes, &n, 4, fixture_path("none")), NN_ERR_IO);
+    fault_at(FAULT_READ, 1, EIO, false);
+    assert_failed(nn_file_read(bytes, &n, 4, path), NN_ERR_IO,
+                  fixture_text("cannot read '%s': Input/output error", path));
+    cr_assert_eq(fault_calls(FAULT_OPEN) - 1, fault_calls(FAULT_CLOSE), "all but the missing one");
+}
+
+Test(file, whole_file_is_read_with_a_zero_behind_it)
+{
+    const char *path = fixture_write("a", BYTES("0123456789"));
+    uint8_t *bytes = NULL;
+    size_t n = 0;
+    fault_short(3);
+    cr_assert_eq(nn_file_load(&bytes, &n, 10, path), NN_OK, "%s", nn_error_text());
+    cr_assert_eq(n, 10);
+    cr_assert_str_eq((char *)bytes, "0123456789");
+    nn_free(bytes);
+    fixture_write("a", BYTES(""));
+    cr_assert_eq(nn_file_load(&bytes, &n, 0, path), NN_OK, "%s", nn_error_text());
+    cr_assert_eq(n, 0);
+    cr_assert_eq(bytes[0], 0);
+    nn_free(bytes);
+}
+
+Test(file, whole_file_is_refused_when_it_is_too_large_or_something_fails)
+{
+    const char *path = fixture_write("a", BYTES("0123456789"));
+    uint8_t *bytes = NULL;
+    size_t n = 99;
+    assert_failed(nn_file_load(&bytes, &n, 9, path), NN_ERR_DATA,
+                  fixture_text("'%s' is too large: 10 bytes, expected at most 9", path));
+    fault_at(FAULT_ALLOC, 1, ENOMEM, false);
+    assert_failed(nn_file_load(&bytes, &n, 10, path), NN_ERR_MEMORY,
+                  fixture_text("cannot read '%s': out of memory", path));
+    fault_at(FAULT_READ, 1, EIO, false);
+    assert_failed(nn_file_load(&bytes, &n, 10, path), NN_ERR_IO,
+                  fixture_text("cannot read '%s': Input/output error", path));
+    cr_assert_null(bytes);
+    cr_assert_eq(fault_blocks(), 0);
+    cr_assert_eq(fault_calls(FAULT_OPEN), fault_calls(FAULT_CLOSE));
+}
+
 Test(file, error_without_a_text_is_given_as_a_number)
 {
     nn_reader reader;
