@@ -376,12 +376,12 @@ static nn_status compare_texts(differences *d, const nn_safetensors *file, const
 {
     const char *found = nn_safetensors_text(file, key);
     cJSON *ours = cJSON_Parse(text);
-    cJSON *theirs = found ? nn_json_object(found, strlen(found), 100) : NULL;
+    cJSON *theirs = nn_json_object(found, found ? strlen(found) : 0, 100);
     nn_status status = NN_OK;
     if (!ours) {
         status = nn_fail(NN_ERR_MEMORY, "out of memory for the checkpoint '%s'", file->path);
     } else if (!theirs) {
-        status = nn_safetensors_damaged(file, "its metadata do not say what training it is of");
+        status = nn_safetensors_unparsed(file, "its metadata do not say what training it is of");
     } else {
         compare(d, "", theirs, ours);
         if (d->no_memory) {

@@ -3,6 +3,7 @@
 #define _DEFAULT_SOURCE 1 /* madvise */
 #include "nnlib.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -29,11 +30,16 @@ void *nn_alloc(size_t size)
 {
     void *memory = NULL;
     /* Beyond PTRDIFF_MAX the difference of two pointers into the block is undefined. */
-    if (size == 0 || size > PTRDIFF_MAX) {
+    if (size > PTRDIFF_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (size == 0) {
         return NULL;
     }
     bool large = size >= MANY_PAGES;
     if (posix_memalign(&memory, large ? HUGE_PAGE : ALIGNMENT, size) != 0) {
+        errno = ENOMEM; /* for libraries that call this and cannot say what went wrong */
         return NULL;
     }
     if (large) {
@@ -45,6 +51,7 @@ void *nn_alloc(size_t size)
 void *nn_alloc_array(size_t count, size_t size)
 {
     if (size != 0 && count > SIZE_MAX / size) {
+        errno = ENOMEM;
         return NULL;
     }
     return nn_alloc(count * size);

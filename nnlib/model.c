@@ -137,12 +137,13 @@ static bool parse_config(shape *out, const cJSON *network)
 static nn_status parse_network(shape *out, const nn_safetensors *file)
 {
     const char *text = nn_safetensors_text(file, NN_KEY_NETWORK);
-    cJSON *network = text ? nn_json_object(text, strlen(text), NETWORK_KEYS) : NULL;
+    cJSON *network = nn_json_object(text, text ? strlen(text) : 0, NETWORK_KEYS);
     bool ok = network && parse_config(out, network);
+    nn_status status = ok ? NN_OK
+                          : nn_safetensors_unparsed(
+                                file, "its metadata entry 'network' does not describe a network");
     cJSON_Delete(network);
-    return ok ? NN_OK
-              : nn_safetensors_damaged(file,
-                                       "its metadata entry 'network' does not describe a network");
+    return status;
 }
 
 /* ---- loading: everything is checked before a network is made ---- */

@@ -2,6 +2,7 @@
 
 #include "utf8.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <zlib.h>
 
@@ -270,7 +271,8 @@ static bool is_plain_text(const char *text, size_t size)
 cJSON *nn_json_object(const char *text, size_t size, size_t most)
 {
     const char *end = NULL;
-    const bool object = *text == '{' && is_plain_text(text, size);
+    const bool object = text && *text == '{' && is_plain_text(text, size);
+    errno = 0;
     cJSON *json = object ? cJSON_ParseWithLengthOpts(text, size, &end, false) : NULL;
     bool whole = json && strspn(end, " ") == size - (size_t)(end - text);
     if (!whole || !has_distinct_keys(json, most)) {
@@ -297,6 +299,11 @@ static nn_status read_exactly(nn_safetensors *file, void *bytes, uint64_t n)
 static nn_status out_of_memory(const nn_safetensors *file)
 {
     return nn_fail(NN_ERR_MEMORY, "out of memory for the %s '%s'", file->kind->name, file->path);
+}
+
+nn_status nn_safetensors_unparsed(const nn_safetensors *file, const char *why)
+{
+    return errno == ENOMEM ? out_of_memory(file) : nn_safetensors_damaged(file, why);
 }
 
 static nn_status read_parts(nn_safetensors *file)
@@ -363,7 +370,7 @@ static nn_status parse_metadata(nn_safetensors *file)
     file->json =
         nn_json_object(file->header, (size_t)file->header_size, file->kind->max_tensors + 1);
     if (!file->json) {
-        return nn_safetensors_damaged(
+        return nn_safetensors_unparsed(
             file, "its header is not a JSON object in UTF-8, has a zero character, or has too many "
                   "keys or one twice");
     }

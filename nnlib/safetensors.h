@@ -103,10 +103,14 @@ nn_status nn_safetensors_meta(nn_meta *out, const nn_safetensors *file);
 /* Is NN_ERR_MODEL, with a text that says why the file cannot be used. */
 nn_status nn_safetensors_damaged(const nn_safetensors *file, const char *why);
 
+/* Likewise, for what nn_json_object did not take; NN_ERR_MEMORY if that was for want of memory. */
+nn_status nn_safetensors_unparsed(const nn_safetensors *file, const char *why);
+
 /* ---- JSON in metadata ---- */
 
 /* Parses text as one JSON object of at most so many distinct keys, with nothing before it and only
- * spaces behind it; NULL if it is anything else. */
+ * spaces behind it; NULL if it is anything else or NULL, or if memory runs out, with ENOMEM in
+ * errno. */
 cJSON *nn_json_object(const char *text, size_t size, size_t most);
 
 const cJSON *nn_json_member(const cJSON *object, const char *key);

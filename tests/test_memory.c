@@ -85,6 +85,22 @@ Test(memory, refusal_of_the_system_gives_null)
     nn_free(memory);
 }
 
+Test(memory, errno_says_that_there_was_none)
+{
+    errno = 0;
+    cr_assert_null(nn_alloc(0));
+    cr_assert_eq(errno, 0, "0 bytes are no shortage");
+    cr_assert_null(nn_alloc(SIZE_MAX));
+    cr_assert_eq(errno, ENOMEM);
+    errno = 0;
+    cr_assert_null(nn_alloc_array(SIZE_MAX, 2));
+    cr_assert_eq(errno, ENOMEM);
+    errno = 0;
+    fault_at(FAULT_ALLOC, 1, ENOMEM, false);
+    cr_assert_null(nn_alloc(100));
+    cr_assert_eq(errno, ENOMEM);
+}
+
 Test(memory, what_is_freed_goes_back_to_the_system)
 {
     void *one = nn_alloc(100);
