@@ -6,7 +6,6 @@
 #include "message.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 typedef struct {
     size_t show;
@@ -44,18 +43,21 @@ static int run_inspect(const void *values, size_t n_arguments, char **arguments)
 {
     const inspect_values *v = values;
     char start[START_SIZE + 1];
-    struct stat info;
     (void)n_arguments;
     inspection what = {
         .path = arguments[0], .json = v->json, .show = v->show, .screen = terminal_of(stdout)};
-    if (stat(what.path, &info) == 0 && info.st_size > 0) {
-        what.bytes = (size_t)info.st_size;
+    size_t n;
+    nn_status status = file_size(&what.bytes, what.path);
+    if (status == NN_OK) {
+        status = file_start(start, &n, sizeof start, what.path);
     }
-    size_t n = file_start(what.path, start, sizeof start);
+    if (status != NN_OK) {
+        return fail(status, ROLE_DATA);
+    }
     if (looks_like_model(start, n)) {
         return inspect_model(&what);
     }
-    /* Whatever cannot be read at all is left to the IDX loader, which says why. */
+    /* What is missing, empty or no regular file is left to the IDX loader, which says so. */
     if (n == 0 || looks_like_idx(start, n)) {
         return inspect_idx(&what);
     }

@@ -130,7 +130,9 @@ static nn_status check_folder(const synth_values *values)
     if (!marker) {
         return nn_fail(NN_ERR_MEMORY, "out of memory");
     }
-    if (survey.n_own > 0 && path_look(marker) != PATH_FILE) {
+    bool ours;
+    status = file_is_there(&ours, marker);
+    if (status == NN_OK && survey.n_own > 0 && !ours) {
         status = nn_fail(NN_ERR_IO,
                          "the folder '%s' holds data that are not generated; --force replaces them",
                          values->out);

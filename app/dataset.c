@@ -96,10 +96,11 @@ static nn_status look_for_marker(bool *marked, const dataset *set)
     if (!path) {
         return no_memory();
     }
-    file_start(path, marker, sizeof marker);
+    size_t n;
+    nn_status status = file_start(marker, &n, sizeof marker, path);
     *marked = strstr(marker, set->sha256[FILE_IMAGES]) && strstr(marker, set->sha256[FILE_LABELS]);
     nn_free(path);
-    return NN_OK;
+    return status;
 }
 
 static nn_status identify(dataset *set)

@@ -57,29 +57,72 @@ bool path_same(const char *a, const char *b)
     return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-size_t file_start(const char *path, char *bytes, size_t size)
+static nn_status fail_look(const char *path)
 {
-    size_t n = 0;
-    FILE *file = path_look(path) == PATH_FILE ? fopen(path, "rb") : NULL;
-    if (file) {
-        n = fread(bytes, 1, size - 1, file);
-        (void)fclose(file); /* only read */
+    return nn_fail(NN_ERR_IO, "cannot look at '%s': %s", path, strerror(errno));
+}
+
+nn_status file_size(size_t *out, const char *path)
+{
+    struct stat info;
+    bool found = stat(path, &info) == 0;
+    if (!found && errno != ENOENT && errno != ENOTDIR) {
+        return fail_look(path);
     }
-    bytes[n] = '\0';
-    return n;
+    *out = found && info.st_size > 0 ? (size_t)info.st_size : 0;
+    return NN_OK;
+}
+
+nn_status file_is_there(bool *out, const char *path)
+{
+    path_kind kind = path_look(path);
+    *out = kind == PATH_FILE;
+    return kind == PATH_UNKNOWN ? fail_look(path) : NN_OK;
+}
+
+nn_status file_start(char *bytes, size_t *n, size_t size, const char *path)
+{
+    nn_status status = NN_OK;
+    *n = 0;
+    switch (path_look(path)) {
+    case PATH_FILE:
+        status = nn_file_read(bytes, n, size - 1, path);
+        break;
+    case PATH_UNKNOWN:
+        status = fail_look(path);
+        break;
+    case PATH_MISSING:
+    case PATH_FOLDER:
+    case PATH_OTHER:
+        break;
+    }
+    bytes[status == NN_OK ? *n : 0] = '\0';
+    return status;
 }
 
 nn_status folder_make(const char *path)
 {
-    if (mkdir(path, 0777) != 0 && path_look(path) != PATH_FOLDER) {
-        return nn_fail(NN_ERR_IO, "cannot make the folder '%s': %s", path, strerror(errno));
+    if (mkdir(path, 0777) == 0) {
+        return NN_OK;
     }
-    return NN_OK;
+    int error = errno;
+    return path_look(path) == PATH_FOLDER
+               ? NN_OK
+               : nn_fail(NN_ERR_IO, "cannot make the folder '%s': %s", path, strerror(error));
 }
 
 static nn_status fail_folder(const char *path)
 {
     return nn_fail(NN_ERR_IO, "cannot read the folder '%s': %s", path, strerror(errno));
+}
+
+static DIR *open_retrying(const char *path)
+{
+    DIR *folder;
+    do {
+        folder = opendir(path);
+    } while (!folder && errno == EINTR);
+    return folder;
 }
 
 /* Returns the next entry, or NULL at the end or, errno then being set, after a failure. */
@@ -95,7 +138,7 @@ nn_status folder_look(folder_survey *out, const char *path,
                       bool (*own)(const void *context, const char *name), const void *context)
 {
     folder_survey survey = {.present = true};
-    DIR *folder = opendir(path);
+    DIR *folder = open_retrying(path);
     if (!folder && errno == ENOENT) {
         *out = (folder_survey){0};
         return NN_OK;
@@ -124,7 +167,7 @@ nn_status folder_remove(const char *path, bool (*stale)(const void *context, con
                         const void *context)
 {
     nn_status status = NN_OK;
-    DIR *folder = opendir(path);
+    DIR *folder = open_retrying(path);
     if (!folder) {
         return fail_folder(path);
     }
@@ -142,13 +185,10 @@ nn_status file_check_target(const char *path, nn_status (*own)(const char *path)
 {
     nn_writer *writer;
     nn_status status = own && path_look(path) == PATH_FILE ? own(path) : NN_OK;
-    if (status == NN_ERR_MEMORY) {
-        return status;
-    }
-    if (status != NN_OK) {
+    if (status == NN_ERR_DATA || status == NN_ERR_MODEL) {
         return nn_fail(NN_ERR_IO, "'%s' holds something else; --force overwrites it", path);
     }
-    status = nn_writer_open(&writer, path);
+    status = status == NN_OK ? nn_writer_open(&writer, path) : status;
     if (status == NN_OK) {
         nn_writer_tidy(writer);
         nn_writer_abandon(writer);

@@ -21,9 +21,15 @@ path_kind path_look(const char *path);
 /* Reports whether two paths lead to the same file, also where it is not there yet. */
 bool path_same(const char *a, const char *b);
 
-/* Reads at most size - 1 bytes from the start of a regular file and ends them with '\0'. Returns
- * how many were read; 0 as well if the file cannot be read. */
-size_t file_start(const char *path, char *bytes, size_t size);
+/* Tells a file's size; 0 for what is missing. NN_ERR_IO: it cannot be looked at. */
+nn_status file_size(size_t *out, const char *path);
+
+/* Tells whether there is a regular file. NN_ERR_IO: it cannot be looked at. */
+nn_status file_is_there(bool *out, const char *path);
+
+/* Reads at most size - 1 bytes from the start of a file and ends them with '\0'; *n says how many.
+ * What is missing or no regular file has none. NN_ERR_IO: it cannot be read. */
+nn_status file_start(char *bytes, size_t *n, size_t size, const char *path);
 
 /* Makes a folder unless it is there. NN_ERR_IO. */
 nn_status folder_make(const char *path);
@@ -49,7 +55,8 @@ nn_status folder_remove(const char *path, bool (*stale)(const void *context, con
 /* Checks that a file could be written now, and leaves no trace; nor do those that were
  * killed while they wrote to its folder. With own not NULL, a file that is
  * there must be one that own takes (NN_OK), so that nobody's work is overwritten by a slip of the
- * keyboard. NN_ERR_IO, NN_ERR_MEMORY. */
+ * keyboard; own returns NN_ERR_DATA or NN_ERR_MODEL for what is another's. NN_ERR_IO,
+ * NN_ERR_MEMORY. */
 nn_status file_check_target(const char *path, nn_status (*own)(const char *path));
 
 #endif

@@ -67,12 +67,17 @@ void json_text(json *document, cJSON *parent, const char *name, const char *valu
     json_add(document, parent, name, value ? cJSON_CreateString(value) : cJSON_CreateNull());
 }
 
+char *json_string(const json *document, bool indented)
+{
+    if (document->failed) {
+        return NULL;
+    }
+    return indented ? cJSON_Print(document->root) : cJSON_PrintUnformatted(document->root);
+}
+
 bool json_print(json *document, FILE *to, bool indented)
 {
-    char *text = NULL;
-    if (!document->failed) {
-        text = indented ? cJSON_Print(document->root) : cJSON_PrintUnformatted(document->root);
-    }
+    char *text = json_string(document, indented);
     if (text) {
         text_print_utf8(to, text); /* file names need not be */
         fputc('\n', to);

@@ -33,6 +33,10 @@ void json_u64(json *document, cJSON *parent, const char *name, uint64_t value);
 void json_bool(json *document, cJSON *parent, const char *name, bool value);
 void json_text(json *document, cJSON *parent, const char *name, const char *value);
 
+/* Returns the document as text, indented or on one line, for cJSON_free; NULL if memory ran out now
+ * or before. */
+char *json_string(const json *document, bool indented);
+
 /* Prints the document and a line end, indented or on one line. Returns false if memory ran out
  * now or before; nothing is printed then. */
 bool json_print(json *document, FILE *to, bool indented);

@@ -106,10 +106,11 @@ static nn_status has_table(bool *out, const char *folder)
     if (!path) {
         return out_of_memory();
     }
-    file_start(path, start, sizeof start);
+    size_t n;
+    nn_status status = file_start(start, &n, sizeof start, path);
     *out = strcmp(start, TABLE_START) == 0;
     nn_free(path);
-    return NN_OK;
+    return status;
 }
 
 nn_status mistakes_check(const char *folder, bool force)

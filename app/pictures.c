@@ -16,22 +16,29 @@ typedef enum {
     CONTENT_OTHER
 } content;
 
-static content look_at(const char *path)
+static nn_status look_at(content *out, const char *path)
 {
     static const char png[SIGNATURE_SIZE + 1] = "\x89PNG\r\n\x1a\n";
     char start[SIGNATURE_SIZE + 1];
-    size_t n = file_start(path, start, sizeof start);
-    if (n == SIGNATURE_SIZE && memcmp(start, png, SIGNATURE_SIZE) == 0) {
-        return CONTENT_PNG;
+    size_t n;
+    nn_status status = file_start(start, &n, sizeof start, path);
+    if (status != NN_OK) {
+        return status;
     }
     bool zeros = n >= 2 && start[0] == 0 && start[1] == 0;
     bool gzip = n >= 2 && memcmp(start, "\x1f\x8b", 2) == 0;
-    return n < SIGNATURE_SIZE || zeros || gzip ? CONTENT_IDX : CONTENT_OTHER;
+    *out = n < SIGNATURE_SIZE || zeros || gzip ? CONTENT_IDX : CONTENT_OTHER;
+    if (n == SIGNATURE_SIZE && memcmp(start, png, SIGNATURE_SIZE) == 0) {
+        *out = CONTENT_PNG;
+    }
+    return NN_OK;
 }
 
 nn_status pictures_check_png(const char *path)
 {
-    return look_at(path) == CONTENT_PNG ? NN_OK : NN_ERR_DATA;
+    content found = CONTENT_OTHER;
+    nn_status status = look_at(&found, path);
+    return status == NN_OK && found != CONTENT_PNG ? NN_ERR_DATA : status;
 }
 
 static pictures make(uint8_t *pixels, size_t n, size_t rows, size_t columns)
@@ -76,7 +83,12 @@ static nn_status load_idx(pictures *out, const char *path)
 
 int pictures_load(pictures *out, const char *path)
 {
-    switch (look_at(path)) {
+    content found;
+    nn_status status = look_at(&found, path);
+    if (status != NN_OK) {
+        return fail(status, ROLE_DATA);
+    }
+    switch (found) {
     case CONTENT_PNG:
         return fail(load_png(out, path), ROLE_DATA);
     case CONTENT_IDX:

@@ -18,7 +18,11 @@ nn_status train_checkpoint_check(const char *path)
     };
     static const char first[] = "{\"__metadata__\":{\"checkpoint_version\":";
     char start[LENGTH_BYTES + sizeof first];
-    size_t n = file_start(path, start, sizeof start);
+    size_t n;
+    nn_status status = file_start(start, &n, sizeof start, path);
+    if (status != NN_OK) {
+        return status;
+    }
     return n == sizeof start - 1 && strcmp(start + LENGTH_BYTES, first) == 0 ? NN_OK : NN_ERR_MODEL;
 }
 
@@ -101,31 +105,27 @@ int train_resume(train_run *r)
 
 /* ---- the log of a training that goes on --------------------------------------------------- */
 
-/* Reads on to the end of a line and returns whether it has one and starts with start. *size grows
- * by the line's bytes. */
-static bool take_line(FILE *file, const char *start, size_t *size)
-{
-    int c;
-    size_t n = 0, length = strlen(start);
-    bool fits = true;
-    while ((c = getc(file)) != EOF && c != '\n') {
-        fits = fits && (n >= length || c == start[n]);
-        n++;
-    }
-    *size += n + 1;
-    return c == '\n' && fits && n >= length;
-}
+enum {
+    LOG_MAX = 1 << 30 /* bytes of a log that is gone on with */
+};
 
-/* Returns the first n bytes of a file as text, or NULL; nn_free gives it back. */
-static char *read_start(FILE *file, size_t n)
+/* A log in memory, and how far it has been looked through. */
+typedef struct {
+    uint8_t *text;
+    size_t n, at;
+} log_text;
+
+/* Goes on behind the end of a line and returns whether it has one and starts with start. */
+static bool take_line(log_text *log, const char *start)
 {
-    char *text = nn_alloc(n + 1);
-    rewind(file);
-    if (text && fread(text, 1, n, file) != n) {
-        nn_free(text);
-        text = NULL;
+    const uint8_t *line = log->text + log->at;
+    const uint8_t *end = memchr(line, '\n', log->n - log->at);
+    size_t length = strlen(start);
+    if (!end || (size_t)(end - line) < length || memcmp(line, start, length) != 0) {
+        return false;
     }
-    return text;
+    log->at += (size_t)(end - line) + 1;
+    return true;
 }
 
 /* Compares the network and the options, but for the number of epochs, of two first lines. */
@@ -144,16 +144,18 @@ static bool same_training(cJSON *a, cJSON *b)
 
 /* Checks that a log's first line, n bytes, is of the training that run goes on with. NN_ERR_DATA:
  * it is another's; NN_ERR_MEMORY. */
-static nn_status check_start(const train_run *r, const option_spec *options, FILE *file, size_t n)
+static nn_status check_start(const train_run *r, const option_spec *options, const char *line,
+                             size_t n)
 {
     json ours;
     json_init(&ours);
     train_plan_json(&ours, r, options);
-    char *line = read_start(file, n);
-    char *text = ours.failed ? NULL : cJSON_PrintUnformatted(ours.root);
-    cJSON *a = text ? cJSON_Parse(text) : NULL, *b = line ? cJSON_Parse(line) : NULL;
+    char *text = json_string(&ours, false);
+    cJSON *a = text ? cJSON_Parse(text) : NULL;
+    errno = 0;
+    cJSON *b = cJSON_ParseWithLength(line, n);
     nn_status status = NN_OK;
-    if (!a || !line) {
+    if (!a || (!b && errno == ENOMEM)) {
         status = nn_fail(NN_ERR_MEMORY, "out of memory for '%s'", r->values.log);
     } else if (!b || !same_training(a, b)) {
         status = NN_ERR_DATA;
@@ -161,7 +163,6 @@ static nn_status check_start(const train_run *r, const option_spec *options, FIL
     cJSON_Delete(a);
     cJSON_Delete(b);
     cJSON_free(text);
-    nn_free(line);
     json_release(&ours);
     return status;
 }
@@ -169,58 +170,54 @@ static nn_status check_start(const train_run *r, const option_spec *options, FIL
 /* Finds how many bytes of a log tell the epochs that are done; what is behind them (epochs that
  * will be gone through again, a line cut short, an end) is not counted. NN_ERR_DATA: it does not
  * tell of them; NN_ERR_MEMORY. */
-static nn_status find_kept(size_t *size, const train_run *r, const option_spec *options, FILE *file)
+static nn_status find_kept(log_text *log, const train_run *r, const option_spec *options)
 {
     char start[64];
-    *size = 0;
-    if (!take_line(file, "{\"event\":\"start\"", size)) {
+    if (!take_line(log, "{\"event\":\"start\"")) {
         return NN_ERR_DATA;
     }
-    const size_t first = *size;
+    const size_t first = log->at;
     for (size_t epoch = 1; epoch <= r->from.epochs; epoch++) {
         snprintf(start, sizeof start, "{\"event\":\"epoch\",\"epoch\":%zu,", epoch);
-        if (!take_line(file, start, size)) {
+        if (!take_line(log, start)) {
             return NN_ERR_DATA;
         }
     }
-    return check_start(r, options, file, first);
+    return check_start(r, options, (const char *)log->text, first);
 }
 
 /* Whether there is a log to be continued, and how many bytes of it. */
 static nn_status look_at_log(bool *kept, size_t *size, const train_run *r,
                              const option_spec *options)
 {
-    const char *path = r->values.log;
-    FILE *file = fopen(path, "rb");
-    if (!file) {
-        return nn_fail(NN_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
+    log_text log = {.at = 0};
+    nn_status status = nn_file_load(&log.text, &log.n, LOG_MAX, r->values.log);
+    if (status == NN_OK && log.n > 0) {
+        status = find_kept(&log, r, options);
+        *kept = status == NN_OK;
+        *size = log.at;
+        if (status == NN_ERR_DATA && r->values.force) {
+            status = NN_OK;
+        } else if (status == NN_ERR_DATA) {
+            status = nn_fail(NN_ERR_IO,
+                             "'%s' does not tell of the %zu epochs that '%s' has been through; "
+                             "--force overwrites it",
+                             r->values.log, r->from.epochs, r->values.resume);
+        }
     }
-    bool empty = getc(file) == EOF;
-    rewind(file);
-    nn_status status = empty ? NN_OK : find_kept(size, r, options, file);
-    *kept = !empty && status == NN_OK;
-    if (ferror(file)) {
-        status = nn_fail(NN_ERR_IO, "cannot read '%s'", path);
-    } else if (status == NN_ERR_DATA && r->values.force) {
-        status = NN_OK;
-    } else if (status == NN_ERR_DATA) {
-        status = nn_fail(NN_ERR_IO,
-                         "'%s' does not tell of the %zu epochs that '%s' has been through; --force "
-                         "overwrites it",
-                         path, r->from.epochs, r->values.resume);
-    }
-    (void)fclose(file); /* only read */
+    nn_free(log.text);
     return status;
 }
 
 nn_status train_log_cut(bool *kept, const train_run *r, const option_spec *options)
 {
     size_t size = 0;
+    bool there = false;
     *kept = false;
-    if (!r->values.resume || path_look(r->values.log) != PATH_FILE) {
-        return NN_OK;
+    nn_status status = r->values.resume ? file_is_there(&there, r->values.log) : NN_OK;
+    if (there) {
+        status = look_at_log(kept, &size, r, options);
     }
-    nn_status status = look_at_log(kept, &size, r, options);
     if (status == NN_OK && *kept && truncate(r->values.log, (off_t)size) != 0) {
         return nn_fail(NN_ERR_IO, "cannot write '%s': %s", r->values.log, strerror(errno));
     }

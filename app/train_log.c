@@ -3,8 +3,18 @@
 #include "files.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
+
+static int open_for_lines(const char *path)
+{
+    int fd;
+    do {
+        fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    } while (fd < 0 && errno == EINTR);
+    return fd;
+}
 
 nn_status train_log_open(train_log *log, const char *path, bool append)
 {
@@ -17,32 +27,66 @@ nn_status train_log_open(train_log *log, const char *path, bool append)
             return status;
         }
     }
-    FILE *file = fopen(path, "a");
-    if (!file) {
-        return nn_fail(NN_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
+    int fd = open_for_lines(path);
+    off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    if (size < 0 && (fd < 0 || errno != ESPIPE)) { /* ESPIPE: a FIFO or a terminal */
+        int error = errno;
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        return nn_fail(NN_ERR_IO, "cannot write '%s': %s", path, strerror(error));
     }
-    *log = (train_log){.file = file, .path = path};
+    *log = (train_log){.open = true, .fd = fd, .path = path, .whole = size > 0 ? size : 0};
     return NN_OK;
+}
+
+/* Writes all bytes and returns 0, or errno. */
+static int write_all(int fd, const char *bytes, size_t n)
+{
+    while (n > 0) {
+        ssize_t k = write(fd, bytes, n);
+        if (k > 0) {
+            bytes += k;
+            n -= (size_t)k;
+        } else if (k == 0 || errno != EINTR) {
+            return k == 0 ? EIO : errno;
+        }
+    }
+    return 0;
 }
 
 void train_log_write(train_log *log, json *line)
 {
-    if (log->file && !log->failed) {
-        log->failed = !json_print(line, log->file, false) || fflush(log->file) != 0;
+    if (!log->open || log->out_of_memory || log->error != 0) {
+        return;
     }
+    char *text = json_string(line, false);
+    if (!text) {
+        log->out_of_memory = true;
+        return;
+    }
+    size_t length = strlen(text);
+    text[length] = '\n'; /* over the final zero: the line goes out in one piece */
+    log->error = write_all(log->fd, text, length + 1);
+    if (log->error == 0) {
+        log->whole += (off_t)length + 1;
+    } else if (ftruncate(log->fd, log->whole) != 0) {
+        errno = 0; /* a FIFO or a device keeps what it got */
+    }
+    cJSON_free(text);
 }
 
 void train_log_sync(train_log *log)
 {
-    if (log->file) {
-        (void)fsync(fileno(log->file)); /* a FIFO or a device cannot, and need not */
+    if (log->open) {
+        (void)fsync(log->fd); /* a FIFO or a device cannot, and need not */
     }
 }
 
 void train_log_epoch(train_log *log, const nn_epoch *epoch, double seconds)
 {
     json line;
-    if (!log->file) {
+    if (!log->open) {
         return;
     }
     json_init(&line);
@@ -64,13 +108,18 @@ void train_log_epoch(train_log *log, const nn_epoch *epoch, double seconds)
 
 nn_status train_log_close(train_log *log)
 {
-    FILE *file = log->file;
-    if (!file) {
+    if (!log->open) {
         return NN_OK;
     }
-    log->file = NULL;
-    if (fclose(file) != 0 || log->failed) {
-        return nn_fail(NN_ERR_IO, "cannot write all of '%s'", log->path);
+    log->open = false;
+    if (close(log->fd) != 0 && errno != EINTR && log->error == 0) {
+        log->error = errno;
+    }
+    if (log->out_of_memory) {
+        return nn_fail(NN_ERR_MEMORY, "cannot write all of '%s': out of memory", log->path);
+    }
+    if (log->error != 0) {
+        return nn_fail(NN_ERR_IO, "cannot write all of '%s': %s", log->path, strerror(log->error));
     }
     return NN_OK;
 }
@@ -79,7 +128,10 @@ nn_status train_log_check(const char *path)
 {
     static const char first[] = "{\"event\":\"start\"";
     char start[sizeof first];
-    size_t n = file_start(path, start, sizeof start);
-    bool empty = n == 0 && path_look(path) == PATH_FILE;
-    return empty || strcmp(start, first) == 0 ? NN_OK : NN_ERR_DATA;
+    size_t n;
+    nn_status status = file_start(start, &n, sizeof start, path);
+    if (status != NN_OK) {
+        return status;
+    }
+    return n == 0 || strcmp(start, first) == 0 ? NN_OK : NN_ERR_DATA;
 }

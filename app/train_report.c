@@ -152,7 +152,7 @@ bool train_print_json(const train_run *run, const option_spec *options)
 void train_log_start(train_run *run, const option_spec *options)
 {
     json line;
-    if (run->log.file) {
+    if (run->log.open) {
         json_init(&line);
         json_text(&line, line.root, "event", "start");
         train_plan_json(&line, run, options);
@@ -164,7 +164,7 @@ void train_log_start(train_run *run, const option_spec *options)
 void train_log_end(train_run *run)
 {
     json line;
-    if (run->log.file) {
+    if (run->log.open) {
         json_init(&line);
         json_text(&line, line.root, "event", "end");
         add_result_json(&line, run);

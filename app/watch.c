@@ -17,7 +17,8 @@ static void note_interrupt(int signal_number)
 
 static void catch_signal(int signal_number)
 {
-    struct sigaction old, new = {.sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction old,
+        new = {.sa_handler = note_interrupt, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
     sigemptyset(&new.sa_mask);
     if (sigaction(signal_number, NULL, &old) == 0 && old.sa_handler != SIG_IGN) {
         (void)sigaction(signal_number, &new, NULL);
