@@ -1,0 +1,287 @@
+"""Commands in a world that fails on request: see tests/faults.c, which does the failing.
+
+A command runs once untouched, which tells how many requests it makes and what comes of it. Then it
+runs again for each of them, with that one refused. CI takes the first ones and then every so
+many; --all, or FAULTS_ALL=1 in the environment, takes all.
+"""
+
+import functools
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import digits
+from digits import BAD_DATA, BAD_MODEL, DONE, FAILED
+
+LIBRARY = os.environ.get("FAULTS_LIBRARY")
+ALL = bool(os.environ.get("FAULTS_ALL"))
+FIRST, STRIDE = 20, 23  # what CI takes of a long command
+
+MODEL, LOG, CHECKPOINT = "model.safetensors", "log.jsonl", "run.checkpoint"
+TRAIN = ["train", "--data", "data", "--hidden", 2, "--epochs", 2]
+
+
+@dataclass
+class Case:
+    """A command, what it reads and what it may change; all names are relative."""
+
+    arguments: list
+    reads: dict = field(default_factory=dict)  # path: exit codes when it cannot be read
+    code: int = DONE
+    before: tuple = ()  # commands that leave old files to be replaced
+    env: dict = field(default_factory=dict)
+    long: bool = False  # repeats itself so often that even --all takes a part
+
+    def __str__(self):
+        return " ".join(map(str, self.arguments))
+
+
+DATA = {"data/": (BAD_DATA,)}
+READS = {MODEL: (BAD_MODEL,), **DATA}
+
+RESUME = [*TRAIN, "--log", LOG, "--checkpoint", CHECKPOINT, "--resume", CHECKPOINT]
+
+OLD_MODEL = (*TRAIN, "--seed", 7, "--log", LOG)
+
+COMMANDS = [
+    Case([*TRAIN, "--log", LOG, "--patience", 1, "--dropout", 0.1], DATA, before=(OLD_MODEL,)),
+    Case([*TRAIN, "--json", "--quiet", "--validation", 0, "--out", "new"], DATA),
+    Case([*TRAIN, "--checkpoint", CHECKPOINT, "--every", 1, "--quiet"], DATA,
+         before=([*TRAIN, "--seed", 7, "--checkpoint", CHECKPOINT],)),
+    Case([*RESUME, "--epochs", 3], {**DATA, CHECKPOINT: (BAD_MODEL, FAILED)},
+         before=([*TRAIN, "--log", LOG, "--checkpoint", CHECKPOINT],)),
+    Case(["eval", "--data", "data"], READS,
+         before=([*TRAIN, "--seed", 7], ["eval", "--data", "data"], [*TRAIN, "--seed", 8])),
+    Case(["eval", "--data", "data", "--no-errors", "--json"], READS, before=([*TRAIN],)),
+    Case(["predict", "data/t10k-images-idx3-ubyte.gz", "--first", 3, "--show"], READS,
+         before=([*TRAIN],)),
+    Case(["predict", "one.png", "two.png", "--json"],
+         {**READS, "one.png": (BAD_DATA,), "two.png": (BAD_DATA,)}, before=([*TRAIN],)),
+    Case(["inspect", MODEL], {MODEL: (BAD_DATA, BAD_MODEL)}, before=([*TRAIN],)),
+    Case(["inspect", "--json", MODEL], {MODEL: (BAD_DATA, BAD_MODEL)}, before=([*TRAIN],)),
+    Case(["inspect", "data/train-images-idx3-ubyte.gz"], READS),
+    Case(["inspect", "--json", "data/t10k-labels-idx1-ubyte.gz"], READS),
+    Case(["synth", "--out", "drawn", "--train", 5, "--test", 5, "--sheet", "sheet.png"],
+         before=(["synth", "--out", "drawn", "--train", 4, "--test", 4, "--seed", 7,
+                  "--sheet", "sheet.png"],)),
+    Case(["reproduce", MODEL, "--data", "data"], READS, before=([*TRAIN],)),
+    Case(["reproduce", "--json", MODEL, "--data", "data"], READS, before=([*TRAIN],)),
+    Case(["help"]),
+    Case(["train", "--help"]),
+    Case(["train", "--hidden", "4,4", "--dropuot", 1], code=digits.USAGE),
+    Case(["demo"]),
+    *(Case(["demo", name, "--data", "data", "--out", "pictures"], DATA)
+      for name in ("backprop", "graph", "linear", "perceptron", "steps", "vanishing")),
+    *(Case(["demo", name, "--data", "data", "--json"], DATA) for name in ("backprop", "steps")),
+    *(Case(["demo", name, "--data", "data", "--out", "pictures"], DATA, long=True)
+      for name in ("activations", "approximate", "descent", "dropout", "numeric", "xor")),
+]
+
+
+# ---- the stage ----------------------------------------------------------------------------
+
+
+def steady(content):
+    """What a file or a stream holds, but for the time that something took."""
+    content = re.sub(rb'"(seconds|images_per_second)":\s*[-+.0-9e]+', rb'"\1":0', content)
+    content = re.sub(rb"(?m)^time .*", b"time", content)
+    return re.sub(rb"in \d+:\d\d", b"in 0:00", content)
+
+
+def tree(folder):
+    """Each file's content, None for a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+            for path in sorted(folder.rglob("*"))}
+
+
+def restore(folder, wanted):
+    """Makes a folder hold what it held."""
+    now = tree(folder)
+    for name in sorted(now, reverse=True):
+        if name not in wanted:
+            path = folder / name
+            path.rmdir() if now[name] is None else path.unlink()
+    for name, content in wanted.items():
+        if name not in now and content is None:
+            (folder / name).mkdir()
+        elif now.get(name) != content:
+            (folder / name).write_bytes(content)
+
+
+class Outcome:
+    """How a run ended, and what it left behind."""
+
+    def __init__(self, completed, folder, report):
+        self.code = completed.returncode
+        self.out, self.err = steady(completed.stdout), completed.stderr.decode(errors="replace")
+        self.files = {name: content and steady(content) for name, content in tree(folder).items()}
+        self.report = report
+
+    def lines(self, word):
+        """What the report says of calls, failed ones, leaks."""
+        return [(line + " ").split(" ", 3)[1:] if word == "call" else line.split(" ", 3)[1:] for line in self.report if line.startswith(word + " ")]
+
+    @property
+    def n_calls(self):
+        return int(self.lines("calls")[0][0])
+
+
+class Stage:
+    """A folder with data, pictures and what earlier runs left there."""
+
+    def __init__(self, case):
+        self.case = case
+        self.folder = Path(tempfile.mkdtemp(prefix="digits-faults-"))
+        self.report = self.folder.with_suffix(".report")
+        shutil.copytree(tiny_data(), self.folder / "data")
+        for name, ink in (("one.png", 90), ("two.png", 200)):
+            (self.folder / name).write_bytes(digits.png(bytes([0, ink] * 392), 28, 28))
+        for command in case.before:
+            self.start(command, None, check=True)
+        self.before = tree(self.folder)
+
+    def start(self, arguments, plan, **options):
+        env = digits.environment(self.folder, LC_ALL="C", TMPDIR=self.folder, **self.case.env)
+        if plan:
+            env.update(LD_PRELOAD=LIBRARY, FAULTS=plan, FAULTS_REPORT=str(self.report))
+        return subprocess.run([str(digits.PROGRAM), *map(str, arguments)], cwd=self.folder, env=env,
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=60, **options)
+
+    def run(self, plan):
+        restore(self.folder, self.before)
+        self.report.unlink(missing_ok=True)
+        completed = self.start(self.case.arguments, plan)
+        report = self.report.read_text().splitlines() if self.report.exists() else []
+        return Outcome(completed, self.folder, report)
+
+    def close(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.report.unlink(missing_ok=True)
+
+
+@functools.lru_cache(maxsize=None)
+def tiny_data():
+    """So few digits that a run takes milliseconds."""
+    digits.run_checked("synth", "--out", "tiny", "--train", 24, "--test", 12)
+    return digits.shared() / "tiny"
+
+
+# ---- what must hold -----------------------------------------------------------------------
+
+
+def points(case, total):
+    """Which of a command's calls are refused: all of them, or the first ones and a part."""
+    first, stride = FIRST, STRIDE
+    if ALL:
+        first, stride = (500, 97) if case.long else (total, 1)
+    elif case.long:
+        first, stride = 1, total // 2
+    return sorted({*range(1, min(first, total) + 1), *range(first, total + 1, stride)})
+
+
+def broken_promises(good, bad, before):
+    """What a run must never do, whatever fails; an empty list if it did nothing of it."""
+    wrong = []
+    cleaning_failed = any(line[1] in ("unlink", "rmdir") for line in bad.lines("failed"))
+    if bad.code < 0 or not bad.report:
+        return [f"ended by signal {-bad.code}" if bad.code < 0 else "ended without cleaning up"]
+    wrong += [f"lost {line}" for line in bad.report if line.startswith(("leak ", "open "))]
+    if bad.code == good.code:
+        wrong += [] if bad.out == good.out else ["printed something else, and says all is well"]
+        wrong += [f"left {name} otherwise, and says all is well"
+                  for name in sorted({*good.files, *bad.files})
+                  if bad.files.get(name, "") != good.files.get(name, "")
+                  and not (cleaning_failed and is_temporary(name))]
+        return wrong
+    for name, content in bad.files.items():
+        whole = (before.get(name, ""), good.files.get(name, ""))
+        if name == LOG and is_log(content):
+            continue  # it grows line by line, and its last line says how it ended
+        if name == CHECKPOINT and is_checkpoint(content):
+            continue  # there are several in a run
+        if content not in whole and not (cleaning_failed and is_temporary(name)):
+            wrong.append(f"left {name}, neither the old one nor the new one")
+    wrong += [f"lost the file {name}" for name in before
+              if name in good.files and name not in bad.files]
+    return wrong
+
+
+def is_log(content):
+    """Whether each line is there to its end."""
+    lines = content.split(b"\n")
+    return lines.pop() == b"" and all(isinstance(json.loads(line), dict) for line in lines)
+
+
+def is_checkpoint(content):
+    """Whether a file holds a whole checkpoint, at whatever batch it was written."""
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8:8 + length])
+    return int(header["__metadata__"]["crc32"], 16) == zlib.crc32(content[8 + length:])
+
+
+def is_temporary(name):
+    return re.search(r"(^|/)(\.nnlib-|digits-\w{6}(/|$))", name) is not None
+
+
+class FaultTest(unittest.TestCase):
+    """Runs every command with every call refused in turn."""
+
+    def each_outcome(self, case, plans):
+        """Runs a case for each plan of plans(untouched run); yields plan, both outcomes and the
+        files that were there before."""
+        stage = Stage(case)
+        self.addCleanup(stage.close)
+        good = stage.run(f"{self.kind} 0 once 0")
+        again = stage.run(f"{self.kind} 0 once 0")
+        self.assertEqual(good.code, case.code, good.err)
+        self.assertEqual(broken_promises(good, again, {}), [], "undisturbed")
+        before = {name: content and steady(content) for name, content in stage.before.items()}
+        for plan in plans(good):
+            try:
+                yield plan, good, stage.run(plan), before
+            except subprocess.TimeoutExpired:
+                self.fail(f"{case}: hangs with FAULTS='{plan}'")
+
+    def check(self, case, plans):
+        """Runs a case; collects all that is wrong, so that one run shows it."""
+        wrong = {}
+        for plan, good, bad, before in self.each_outcome(case, plans):
+            for text in (*broken_promises(good, bad, before), *self.judge(case, plan, good, bad)):
+                wrong.setdefault(text, []).append((plan, bad))
+        if wrong:
+            self.fail("\n".join([f"{case}"] + [self.tell(text, *where)
+                                               for text, where in wrong.items()]))
+
+    @staticmethod
+    def tell(text, first, *others):
+        plan, bad = first
+        failed = "; ".join(" ".join(line) for line in bad.lines("failed")[:3])
+        return (f"FAULTS='{plan}' and {len(others)} others: {text}\n"
+                f"  exit code {bad.code}; failed: {failed}\n  stderr: {bad.err.strip()[:600]}")
+
+
+def add_cases(test_class):
+    """Gives a class one test a command."""
+    for case in COMMANDS:
+        name = "test_" + re.sub(r"\W+", "_", str(case))
+        setattr(test_class, name, functools.partialmethod(test_class.run_case, case))
+    return unittest.skipUnless(LIBRARY, "needs FAULTS_LIBRARY, which presets without "
+                                        "sanitizers build")(test_class)
+
+
+def main():
+    """As unittest.main, and knows --all."""
+    global ALL
+    if "--all" in sys.argv:
+        sys.argv.remove("--all")
+        ALL = True
+    unittest.main()
