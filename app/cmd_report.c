@@ -114,9 +114,9 @@ static int load_model(run *r)
     if (code != EXIT_DONE) {
         return code;
     }
-    if (!trained_sha256(r->sha256, r->model.path)) {
-        complain("cannot read '%s'", r->model.path);
-        return EXIT_MODEL;
+    nn_status status = trained_sha256(r->sha256, r->model.path);
+    if (status != NN_OK) {
+        return fail(status, ROLE_MODEL);
     }
     r->network = network_text(nn_net_config(r->model.net));
     r->has_recipe = read_recipe(&r->recipe, &r->model.facts);

@@ -264,9 +264,9 @@ static int compare(reproduction *r)
 {
     const char *const paths[] = {r->model.path, r->path};
     for (size_t i = 0; i < 2; i++) {
-        if (!trained_sha256(r->sha256[i], paths[i])) {
-            complain("cannot read '%s'", paths[i]);
-            return i == 0 ? EXIT_MODEL : EXIT_FAILED;
+        nn_status status = trained_sha256(r->sha256[i], paths[i]);
+        if (status != NN_OK) {
+            return fail(status, i == 0 ? ROLE_MODEL : ROLE_OUTPUT);
         }
     }
     compare_params(r);

@@ -38,25 +38,23 @@ nn_status trained_check(const char *path)
     return status;
 }
 
-bool trained_sha256(char text[SHA256_TEXT_SIZE], const char *path)
+nn_status trained_sha256(char text[SHA256_TEXT_SIZE], const char *path)
 {
-    uint8_t bytes[4096], digest[SHA256_DIGEST_SIZE];
+    uint8_t *bytes, digest[SHA256_DIGEST_SIZE];
+    size_t n;
     struct sha256_ctx context;
-    FILE *file = fopen(path, "rb");
-    if (!file) {
-        return false;
+    nn_status status = nn_file_load(&bytes, &n, SIZE_MAX / 2, path);
+    if (status != NN_OK) {
+        return status;
     }
     sha256_init(&context);
-    for (size_t n; (n = fread(bytes, 1, sizeof bytes, file)) > 0;) {
-        sha256_update(&context, n, bytes);
-    }
-    bool read = !ferror(file);
-    (void)fclose(file);
+    sha256_update(&context, n, bytes);
     sha256_digest(&context, sizeof digest, digest);
     for (size_t i = 0; i < sizeof digest; i++) {
         snprintf(text + 2 * i, 3, "%02x", digest[i]);
     }
-    return read;
+    nn_free(bytes);
+    return NN_OK;
 }
 
 static bool is_plain(const char *word, size_t length)

@@ -36,8 +36,8 @@ void trained_release(trained *model);
 /* Tells whether path is a sound model file, without complaint; as nn_model_load. */
 nn_status trained_check(const char *path);
 
-/* Computes a model file's digest. Returns false if it cannot be read. */
-bool trained_sha256(char text[SHA256_TEXT_SIZE], const char *path);
+/* Computes a model file's digest. NN_ERR_IO, NN_ERR_MEMORY. */
+nn_status trained_sha256(char text[SHA256_TEXT_SIZE], const char *path);
 
 /* Room for a class's name. */
 #define CLASS_NAME_SIZE 16
