@@ -176,6 +176,7 @@ nn_status report_check(const char *path)
 {
     static const char mark[] = "<!DOCTYPE html>\n<!-- digits report";
     char start[sizeof mark];
-    file_start(path, start, sizeof start);
-    return strcmp(start, mark) == 0 ? NN_OK : NN_ERR_DATA;
+    size_t n;
+    nn_status status = file_start(start, &n, sizeof start, path);
+    return status == NN_OK && strcmp(start, mark) != 0 ? NN_ERR_DATA : status;
 }

@@ -1,23 +1,19 @@
 #include "train_history.h"
 
-#include "files.h"
-
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 enum {
-    LINE_SIZE = 32768 /* no line of a log comes near it */
+    LOG_MAX = 1 << 30 /* bytes; no log comes near it */
 };
 
 /* A log that is being read. */
 typedef struct {
-    FILE *file;
     const char *path;
+    const char *line; /* the present one, which ends with a zero */
     size_t line_number;
-    char *line; /* [LINE_SIZE] */
     bool started;
 } log_reader;
 
@@ -99,10 +95,13 @@ static nn_status check_plan(const log_reader *log, const char *const *plan)
 
 static nn_status take_line(train_history *history, log_reader *log, const char *const *plan)
 {
+    errno = 0;
     cJSON *object = cJSON_Parse(log->line);
     const char *event = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, "event"));
     nn_status status = NN_OK;
-    if (!event) {
+    if (!object && errno == ENOMEM) {
+        status = nn_fail(NN_ERR_MEMORY, "cannot read '%s': out of memory", log->path);
+    } else if (!event) {
         status = refuse_line(log);
     } else if (strcmp(event, "start") == 0) {
         log->started = true;
@@ -117,19 +116,19 @@ static nn_status take_line(train_history *history, log_reader *log, const char *
     return status;
 }
 
-static nn_status read_lines(train_history *history, log_reader *log, const char *const *plan)
+/* Takes each line of a text of n bytes. The rest behind the last one counts for nothing: training
+ * goes on, or was cut off. */
+static nn_status read_lines(train_history *history, log_reader *log, char *text, size_t n,
+                            const char *const *plan)
 {
     nn_status status = NN_OK;
-    while (status == NN_OK && fgets(log->line, LINE_SIZE, log->file)) {
+    char *line = text;
+    for (char *end; status == NN_OK && (end = memchr(line, '\n', n - (size_t)(line - text)));) {
+        *end = '\0';
+        log->line = line;
         log->line_number++;
-        bool whole = strchr(log->line, '\n') != NULL;
-        if (!whole && feof(log->file)) {
-            break; /* training goes on, or was cut off */
-        }
-        status = whole ? take_line(history, log, plan) : refuse_line(log);
-    }
-    if (status == NN_OK && ferror(log->file)) {
-        status = nn_fail(NN_ERR_IO, "cannot read '%s': %s", log->path, strerror(errno));
+        status = take_line(history, log, plan);
+        line = end + 1;
     }
     if (status == NN_OK && history->n == 0) {
         status = nn_fail(NN_ERR_DATA, "'%s' tells of no epoch", log->path);
@@ -141,19 +140,13 @@ nn_status train_history_load(train_history *out, const char *path, const char *c
 {
     train_history history = {0};
     log_reader log = {.path = path};
-    path_kind kind = path_look(path);
-    if (kind == PATH_FOLDER || kind == PATH_OTHER) {
-        return nn_fail(NN_ERR_IO, "cannot read '%s': it is not a regular file", path);
+    uint8_t *text = NULL;
+    size_t n;
+    nn_status status = nn_file_load(&text, &n, LOG_MAX, path);
+    if (status == NN_OK) {
+        status = read_lines(&history, &log, (char *)text, n, plan);
     }
-    log.file = fopen(path, "r");
-    if (!log.file) {
-        return nn_fail(NN_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
-    }
-    log.line = nn_alloc(LINE_SIZE);
-    nn_status status =
-        log.line ? read_lines(&history, &log, plan) : nn_fail(NN_ERR_MEMORY, "out of memory");
-    nn_free(log.line);
-    (void)fclose(log.file); /* only read from */
+    nn_free(text);
     if (status == NN_OK) {
         *out = history;
     } else {

@@ -47,6 +47,7 @@ class Case:
 
 DATA = {"data/": (BAD_DATA,)}
 READS = {MODEL: (BAD_MODEL,), **DATA}
+NEW_MODEL = {MODEL: (BAD_MODEL, FAILED)}  # one is read, and one of the same name written elsewhere
 
 RESUME = [*TRAIN, "--log", LOG, "--checkpoint", CHECKPOINT, "--resume", CHECKPOINT]
 
@@ -70,11 +71,13 @@ COMMANDS = [
     Case(["inspect", "--json", MODEL], {MODEL: (BAD_DATA, BAD_MODEL)}, before=([*TRAIN],)),
     Case(["inspect", "data/train-images-idx3-ubyte.gz"], READS),
     Case(["inspect", "--json", "data/t10k-labels-idx1-ubyte.gz"], READS),
+    Case(["report", "--data", "data", "--log", LOG], {**READS, LOG: (BAD_DATA,)},
+         before=([*TRAIN, "--seed", 7], ["report", "--data", "data"], [*TRAIN, "--log", LOG])),
     Case(["synth", "--out", "drawn", "--train", 5, "--test", 5, "--sheet", "sheet.png"],
          before=(["synth", "--out", "drawn", "--train", 4, "--test", 4, "--seed", 7,
                   "--sheet", "sheet.png"],)),
-    Case(["reproduce", MODEL, "--data", "data"], READS, before=([*TRAIN],)),
-    Case(["reproduce", "--json", MODEL, "--data", "data"], READS, before=([*TRAIN],)),
+    Case(["reproduce", MODEL, "--data", "data"], {**READS, **NEW_MODEL}, before=([*TRAIN],)),
+    Case(["reproduce", "--json", MODEL, "--data", "data"], {**READS, **NEW_MODEL}, before=([*TRAIN],)),
     Case(["help"]),
     Case(["train", "--help"]),
     Case(["train", "--hidden", "4,4", "--dropuot", 1], code=digits.USAGE),
