@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE 1 /* flock */
 #include "file.h"
 
 #include <dirent.h>
@@ -5,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -154,7 +156,9 @@ nn_status nn_file_load(uint8_t **bytes, size_t *n, size_t max, const char *path)
  * The order makes a crash harmless at any moment: the bytes are on the disk (fsync) before the
  * name points at them (rename), and the name is on the disk (fsync of the folder) before commit
  * returns. What a crash can leave is a stray temporary, ".nnlib-<process>-<number>.tmp". A writer
- * holds a lock on its own, which ends with the process: nn_writer_tidy removes those that are free.
+ * holds a lock on its own until it has its name: nn_writer_tidy removes those that are free. The
+ * lock is flock's, which belongs to the open file: fcntl's would end with the first close, just
+ * before the rename.
  *
  * A target that is a symbolic link stays one: the file it leads to is replaced. Other hard links
  * to the target keep the old content. All names are relative to the open folder, so that neither
@@ -173,6 +177,7 @@ enum {
 struct nn_writer {
     int folder; /* the target's, links followed; AT_FDCWD before it is found */
     int fd;     /* the temporary file; -1 when there is none */
+    int held;   /* the same file once more, which keeps the lock when fd is closed; or -1 */
     int error;  /* errno of the first failed write, or 0 */
     size_t used;
     char name[NAME_SIZE]; /* the target's, in folder */
@@ -190,6 +195,9 @@ static void writer_free(nn_writer *writer)
     }
     if (writer->temporary[0] != '\0') {
         (void)unlinkat(writer->folder, writer->temporary, 0);
+    }
+    if (writer->held >= 0) {
+        (void)close(writer->held);
     }
     if (writer->folder >= 0) {
         (void)close(writer->folder);
@@ -282,9 +290,8 @@ static nn_status check_target(const nn_writer *writer, mode_t *mode)
  * a stray. Where there are no locks, nobody can take it either. */
 static bool hold(int fd)
 {
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     struct stat info;
-    if (fcntl(fd, F_SETLK, &lock) != 0 && (errno == EACCES || errno == EAGAIN)) {
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
         return false;
     }
     return fstat(fd, &info) != 0 || info.st_nlink > 0;
@@ -322,7 +329,7 @@ nn_status nn_writer_open(nn_writer **out, const char *path)
     }
     memcpy(writer->path, path, length + 1);
     writer->folder = AT_FDCWD;
-    writer->fd = -1;
+    writer->fd = writer->held = -1;
     nn_status status = check_target(writer, &mode);
     if (status == NN_OK) {
         status = follow_links(writer);
@@ -391,6 +398,7 @@ static nn_status finish_temporary(nn_writer *writer)
     if (writer->error == 0 && fsync_retrying(writer->fd) != 0) {
         writer->error = errno;
     }
+    writer->held = fcntl(writer->fd, F_DUPFD_CLOEXEC, 0); /* without, the file is held no longer */
     const int closed = close(writer->fd);
     writer->fd = -1; /* gone in any case: closing twice could hit another thread's file */
     /* EINTR: the bytes are safe since fsync. Other errors are late reports of lost writes. */
@@ -435,7 +443,7 @@ void nn_writer_abandon(nn_writer *writer)
 
 /* ---- what killed programs leave ----------------------------------------------------------- */
 
-/* Whether a name is that of a temporary of another process. A process cannot see its own locks. */
+/* Whether a name is that of a temporary of another process. */
 static bool is_others(const char *name)
 {
     char again[TEMPORARY_SIZE];
@@ -451,13 +459,12 @@ static bool is_others(const char *name)
 /* Removes a temporary that nobody holds. */
 static void remove_stray(int folder, const char *name)
 {
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     struct stat info;
     const int fd = open_retrying(folder, name, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY, 0);
     if (fd < 0) {
         return;
     }
-    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && fcntl(fd, F_SETLK, &lock) == 0) {
+    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && flock(fd, LOCK_EX | LOCK_NB) == 0) {
         (void)unlinkat(folder, name, 0);
     }
     (void)close(fd);

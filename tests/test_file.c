@@ -401,7 +401,7 @@ Test(file, bytes_are_synced_before_the_name_and_the_name_before_success)
     cr_assert_eq(write_text(fixture_path("a"), "x"), NN_OK);
     /* look at the target; open its folder, look for a link; create and hold; write, sync, close;
      * rename; sync the folder, close it */
-    cr_assert_str_eq(fault_trace(), "ioloiwscnsc");
+    cr_assert_str_eq(fault_trace(), "ioloiwscnscc");
 }
 
 Test(file, writer_survives_short_and_interrupted_calls)
@@ -412,7 +412,7 @@ Test(file, writer_survives_short_and_interrupted_calls)
     fault_at(FAULT_CLOSE, 1, EINTR, false);
     fault_short(2);
     cr_assert_eq(write_text(fixture_path("a"), "hello"), NN_OK, "%s", nn_error_text());
-    cr_assert_str_eq(fault_trace(), "iolooiwwwwsscnsc");
+    cr_assert_str_eq(fault_trace(), "iolooiwwwwsscnscc");
     assert_holds("a", "hello");
 }
 
@@ -553,6 +553,32 @@ Test(file, temporary_that_was_tidied_away_before_it_was_held_is_made_again)
     assert_holds("a", "x");
     cr_assert_eq(fixture_count(), 1);
     cr_assert_eq(fault_calls(FAULT_STAT), 3); /* the target, the temporary, the next one */
+}
+
+static void tidy_elsewhere(void)
+{
+    const pid_t process = fork();
+    cr_assert_geq(process, 0);
+    if (process == 0) {
+        nn_writer *writer;
+        if (nn_writer_open(&writer, fixture_path("b")) == NN_OK) {
+            nn_writer_tidy(writer);
+            nn_writer_abandon(writer);
+        }
+        _exit(0);
+    }
+    int result;
+    cr_assert_eq(waitpid(process, &result, 0), process);
+    cr_assert_eq(result, 0);
+}
+
+/* A lock that ended with the close would leave the temporary to others for a moment. */
+Test(file, temporary_is_held_until_it_has_its_name)
+{
+    fault_before(FAULT_RENAME, 1, tidy_elsewhere);
+    cr_assert_eq(write_text(fixture_path("a"), "x"), NN_OK, "%s", nn_error_text());
+    assert_holds("a", "x");
+    cr_assert_eq(fixture_count(), 1);
 }
 
 Test(file, writer_gives_up_when_every_temporary_name_is_taken)
