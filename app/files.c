@@ -106,9 +106,14 @@ nn_status folder_make(const char *path)
         return NN_OK;
     }
     int error = errno;
-    return path_look(path) == PATH_FOLDER
-               ? NN_OK
-               : nn_fail(NN_ERR_IO, "cannot make the folder '%s': %s", path, strerror(error));
+    switch (path_look(path)) {
+    case PATH_FOLDER:
+        return NN_OK;
+    case PATH_UNKNOWN:
+        return fail_look(path);
+    default:
+        return nn_fail(NN_ERR_IO, "cannot make the folder '%s': %s", path, strerror(error));
+    }
 }
 
 static nn_status fail_folder(const char *path)
@@ -177,6 +182,9 @@ nn_status folder_remove(const char *path, bool (*stale)(const void *context, con
                 nn_fail(NN_ERR_IO, "cannot remove '%s' from '%s': %s", name, path, strerror(errno));
         }
     }
+    if (errno != 0 && status == NN_OK) {
+        status = fail_folder(path);
+    }
     closedir(folder);
     return status;
 }
@@ -184,7 +192,11 @@ nn_status folder_remove(const char *path, bool (*stale)(const void *context, con
 nn_status file_check_target(const char *path, nn_status (*own)(const char *path))
 {
     nn_writer *writer;
-    nn_status status = own && path_look(path) == PATH_FILE ? own(path) : NN_OK;
+    size_t size = 0;
+    nn_status status = own && path_look(path) == PATH_FILE ? file_size(&size, path) : NN_OK;
+    if (status == NN_OK && size > 0) {
+        status = own(path);
+    }
     if (status == NN_ERR_DATA || status == NN_ERR_MODEL) {
         return nn_fail(NN_ERR_IO, "'%s' holds something else; --force overwrites it", path);
     }

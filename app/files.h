@@ -54,8 +54,8 @@ nn_status folder_remove(const char *path, bool (*stale)(const void *context, con
 
 /* Checks that a file could be written now, and leaves no trace; nor do those that were
  * killed while they wrote to its folder. With own not NULL, a file that is
- * there must be one that own takes (NN_OK), so that nobody's work is overwritten by a slip of the
- * keyboard; own returns NN_ERR_DATA or NN_ERR_MODEL for what is another's. NN_ERR_IO,
+ * there must be empty or one that own takes (NN_OK), so that nobody's work is overwritten by a slip
+ * of the keyboard; own returns NN_ERR_DATA or NN_ERR_MODEL for what is another's. NN_ERR_IO,
  * NN_ERR_MEMORY. */
 nn_status file_check_target(const char *path, nn_status (*own)(const char *path));
 

@@ -1,5 +1,6 @@
 #include "json.h"
 
+#include "nnlib.h"
 #include "text.h"
 
 #include <math.h>
@@ -72,16 +73,18 @@ char *json_string(const json *document, bool indented)
     if (document->failed) {
         return NULL;
     }
-    return indented ? cJSON_Print(document->root) : cJSON_PrintUnformatted(document->root);
+    char *text = indented ? cJSON_Print(document->root) : cJSON_PrintUnformatted(document->root);
+    char *utf8 = text ? text_utf8(text) : NULL; /* file names need not be */
+    cJSON_free(text);
+    return utf8;
 }
 
 bool json_print(json *document, FILE *to, bool indented)
 {
     char *text = json_string(document, indented);
     if (text) {
-        text_print_utf8(to, text); /* file names need not be */
-        fputc('\n', to);
-        cJSON_free(text);
+        fprintf(to, "%s\n", text);
+        nn_free(text);
     }
     return text != NULL;
 }

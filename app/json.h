@@ -33,7 +33,7 @@ void json_u64(json *document, cJSON *parent, const char *name, uint64_t value);
 void json_bool(json *document, cJSON *parent, const char *name, bool value);
 void json_text(json *document, cJSON *parent, const char *name, const char *value);
 
-/* Returns the document as text, indented or on one line, for cJSON_free; NULL if memory ran out now
+/* Returns the document as text, indented or on one line, for nn_free; NULL if memory ran out now
  * or before. */
 char *json_string(const json *document, bool indented);
 

@@ -196,6 +196,7 @@ int main(int argc, char **argv)
         (void)setvbuf(stdout, output, _IOFBF, sizeof output);
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is told like a full disk */
     /* A library loaded before may have set a rounding mode or a locale with decimal commas. */
     (void)fesetenv(FE_DFL_ENV);
     setlocale(LC_ALL, "C");

@@ -163,17 +163,17 @@ static size_t utf8_length(const char *text)
     return 0;
 }
 
-void text_print_utf8(FILE *to, const char *text)
+char *text_utf8(const char *text)
 {
-    while (*text) {
-        size_t length = utf8_length(text);
-        if (length > 0) {
-            (void)fwrite(text, 1, length, to);
-        } else {
-            fputs("\xef\xbf\xbd", to);
-        }
+    static const char replacement[] = "\xef\xbf\xbd";
+    char *copy = nn_alloc((sizeof replacement - 1) * strlen(text) + 1);
+    for (char *to = copy; copy && *text;) {
+        size_t length = utf8_length(text), n = length > 0 ? length : sizeof replacement - 1;
+        memcpy(to, length > 0 ? text : replacement, n);
+        to += n;
         text += length > 0 ? length : 1;
     }
+    return copy;
 }
 
 size_t text_columns(const char *text)

@@ -43,8 +43,9 @@ void text_print(FILE *to, const char *text);
  * and what is harmless in a path. Control characters become '?'. */
 void text_print_word(FILE *to, const char *word);
 
-/* Prints a text as UTF-8: bytes that are none become U+FFFD. */
-void text_print_utf8(FILE *to, const char *text);
+/* Returns a copy in which each byte that belongs to no character in UTF-8 is replaced by U+FFFD,
+ * for nn_free; NULL if there is no memory. */
+char *text_utf8(const char *text);
 
 /* Returns how many columns a UTF-8 text takes on a terminal, as long as each of its characters
  * takes one, and its bytes if it is ASCII. */

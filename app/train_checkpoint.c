@@ -162,7 +162,7 @@ static nn_status check_start(const train_run *r, const option_spec *options, con
     }
     cJSON_Delete(a);
     cJSON_Delete(b);
-    cJSON_free(text);
+    nn_free(text);
     json_release(&ours);
     return status;
 }

@@ -73,7 +73,7 @@ void train_log_write(train_log *log, json *line)
     } else if (ftruncate(log->fd, log->whole) != 0) {
         errno = 0; /* a FIFO or a device keeps what it got */
     }
-    cJSON_free(text);
+    nn_free(text);
 }
 
 void train_log_sync(train_log *log)
