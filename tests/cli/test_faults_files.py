@@ -23,7 +23,6 @@ ERRORS = {
     "close": (errno.EIO, INTERRUPTED),
     "rename": (errno.ENOSPC, errno.EIO),
     "mkdir": (errno.ENOSPC, errno.EACCES),
-    "fcntl": (errno.EIO,),  # EACCES: another process has locked the file, and takes care of it
 }
 ERRORS["openat"] = ERRORS["open"]
 
