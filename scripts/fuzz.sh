@@ -9,7 +9,7 @@
 # breaks something is written as text to tests/fuzz/finds/, where each run of the tests feeds it to
 # the target again, and the exit code is 1. Installs what is missing (on Debian and its relatives).
 #
-#   TARGET   gzip, idx, model, options, png...; all without it
+#   TARGET   checkpoint, gzip, idx, model, options, png...; all without it
 #   --help   print this
 
 set -euo pipefail
@@ -18,6 +18,7 @@ set -euo pipefail
 
 # The sources that each target attacks.
 declare -A attacked=(
+    [checkpoint]=nnlib/checkpoint.c
     [gzip]=nnlib/idx.c
     [idx]=nnlib/idx.c
     [model]=nnlib/model.c
@@ -77,7 +78,7 @@ case ${1:-} in
 [0-9]*) seconds=$1 && shift ;;
 esac
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(gzip idx model options png)
+[ ${#targets[@]} -gt 0 ] || targets=(checkpoint gzip idx model options png)
 for what in "${targets[@]}"; do
     [ -n "${attacked[$what]:-}" ] || die_usage "unknown target '$what'"
 done

@@ -23,6 +23,8 @@ Test(utf8, takes_each_length_from_its_first_character_to_its_last)
         "\xed\x9f\xbf",
         "\xee\x80\x80",
         "\xf0\x90\x80\x80",
+        "\xf1\x80\x80\x80",
+        "\xf3\xbf\xbf\xbf",
         "\xf4\x8f\xbf\xbf",
         "z\xc3\xbc \xe2\x82\xac \xf0\x9f\x98\x80.",
     };

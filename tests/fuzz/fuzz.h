@@ -34,6 +34,9 @@ size_t fuzz_mutate(uint8_t *data, size_t n, size_t max, uint32_t random);
  * or those of replay.c. */
 size_t LLVMFuzzerMutate(uint8_t *data, size_t n, size_t max);
 
+/* Changes a safetensors file, so that most mutants have a right CRC-32; as fuzz_mutate. */
+size_t fuzz_mutate_safetensors(uint8_t *data, size_t n, size_t max, uint32_t random);
+
 /* Stops with a message unless the condition, a promise, holds. */
 #define require(condition) ((condition) ? (void)0 : fuzz_broken(#condition, __FILE__, __LINE__))
 
