@@ -8,7 +8,7 @@
 char *pack_base64(const void *bytes, size_t n)
 {
     static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
     const uint8_t *in = bytes;
     char *text = n < SIZE_MAX / 2 ? nn_alloc((n + 2) / 3 * 4 + 1) : NULL;
     char *out = text;
@@ -18,8 +18,8 @@ char *pack_base64(const void *bytes, size_t n)
         three |= i + 2 < n ? in[i + 2] : 0;
         *out++ = letters[three >> 18];
         *out++ = letters[three >> 12 & 63];
-        *out++ = i + 1 < n ? letters[three >> 6 & 63] : '=';
-        *out++ = i + 2 < n ? letters[three & 63] : '=';
+        *out++ = letters[i + 1 < n ? three >> 6 & 63 : 64];
+        *out++ = letters[i + 2 < n ? three & 63 : 64];
     }
     return text;
 }

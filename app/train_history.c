@@ -101,12 +101,10 @@ static nn_status take_line(train_history *history, log_reader *log, const char *
     nn_status status = NN_OK;
     if (!object && errno == ENOMEM) {
         status = nn_fail(NN_ERR_MEMORY, "cannot read '%s': out of memory", log->path);
-    } else if (!event) {
-        status = refuse_line(log);
-    } else if (strcmp(event, "start") == 0) {
+    } else if (event && strcmp(event, "start") == 0) {
         log->started = true;
         status = check_plan(log, plan);
-    } else if (!log->started) {
+    } else if (!event || !log->started) {
         status = refuse_line(log);
     } else if (strcmp(event, "epoch") == 0) {
         nn_epoch epoch = epoch_of(object);
