@@ -1,6 +1,6 @@
 "use strict";
-/* The field to draw on: strokes become a picture, prepareDigits() finds the digits in it, the
- * network reads them. */
+/* The field to draw on: strokes become a picture, prepare() finds the digits in it, the network
+ * reads them. */
 
 const FIELD_SIDE = 280; /* pixels of the picture that is read */
 const PEN_WIDTH = 20;
@@ -34,7 +34,7 @@ function readableContext(width, height) {
     return context;
 }
 
-/* Returns what is on a canvas in the form that prepareDigits() takes. */
+/* Returns what is on a canvas in the form that prepare() takes. */
 function pictureOf(context, width, height) {
     return { width, height, channels: 4, pixels: context.getImageData(0, 0, width, height).data };
 }
@@ -111,25 +111,33 @@ function unitLights(report) {
 
 /* ---- what is read ---------------------------------------------------------------------------- */
 
-/* Reads the digits of a picture: [{place, pixels, run, guess, sure}]. */
+/* Reads the digits of a picture: [{box, pixels, isDigit, run, guess, sure}]. */
 function readPicture(report, picture) {
-    return prepareDigits(picture).map(({ place, pixels }) => {
-        const run = runNetwork(report.network, pixels);
+    const find = typeof prepare === "function" ? prepare : prepareDigits;
+    return find(picture).map(found => {
+        const run = runNetwork(report.network, found.pixels);
         const guess = argmax(run.outputs);
-        return { place, pixels, run, guess, sure: run.outputs[guess] };
+        return { box: found.place, isDigit: true, ...found, run, guess, sure: run.outputs[guess] };
     });
 }
 
 /* The answer in words: what is read, and how surely. */
-function answerWords(report, { guess, sure }) {
-    const name = report.classes[guess];
-    return isUnsure(report, sure)
-        ? [`${name}?`, `unsure: ${sureText(report, sure)}`]
-        : [name, sureText(report, sure)];
+function answerWords(report, reading) {
+    const name = report.classes[reading.guess];
+    const sure = sureText(report, reading.sure);
+    return {
+        "no digit": ["–", "not a digit"],
+        unsure: [`${name}?`, `unsure: ${sure}`],
+        sure: [name, sure],
+    }[verdictOf(report, reading)];
 }
 
-function isUnsure(report, sure) {
-    return report.probabilities && sure < report.unsure_below;
+/* How far an answer can be trusted, as `digits predict` says it. */
+function verdictOf(report, { isDigit, sure }) {
+    if (!isDigit) {
+        return "no digit";
+    }
+    return report.probabilities && sure < report.sure_from ? "unsure" : "sure";
 }
 
 /* The panel beside the field: {node, show(readings, blank)}. */
@@ -157,7 +165,7 @@ function answerPanel(report, onUnits) {
         const words = state.readings.map(one => answerWords(report, one));
         large.textContent = words.map(([name]) => name).join(" ") || "–";
         small.textContent = words.length > 0 ? words[chosen][1] : "not a digit";
-        large.classList.toggle("unsure", !reading || isUnsure(report, reading.sure));
+        large.classList.toggle("unsure", !reading || verdictOf(report, reading) !== "sure");
         large.classList.toggle("many", words.length > 1);
         bars.show(reading ? reading.run.outputs : null);
         lights.show(reading ? reading.run : null);
@@ -221,7 +229,7 @@ function liveReading(report, field, answer) {
         const blank = field.strokes.length === 0 && !field.picture;
         const picture = field.picture ? field.picture.content : strokesPicture(field.strokes);
         const readings = blank ? [] : readPicture(report, picture);
-        field.boxes = readings.map(({ place }) => place);
+        field.boxes = readings.map(({ box }) => box);
         field.render();
         answer.show(readings, blank);
         if (announcing) {
