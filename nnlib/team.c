@@ -1,7 +1,10 @@
-#define _DEFAULT_SOURCE 1 /* _SC_NPROCESSORS_ONLN */
+#define _GNU_SOURCE 1 /* sched_getaffinity, _SC_NPROCESSORS_ONLN */
 #include "team.h"
 
 #include <pthread.h>
+#ifdef __linux__
+#include <sched.h>
+#endif
 #include <unistd.h>
 
 typedef struct {
@@ -63,8 +66,15 @@ static void start_members(nn_team *team, size_t wanted)
     }
 }
 
+/* Those that this process may use. */
 static size_t processors(void)
 {
+#ifdef __linux__
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) {
+        return (size_t)CPU_COUNT(&allowed);
+    }
+#endif
     long n = sysconf(_SC_NPROCESSORS_ONLN);
     return n > 0 ? (size_t)n : 1;
 }

@@ -415,6 +415,36 @@ static double forward_flop(void)
     return 2.0 * (INPUTS * 15 + 15 * CLASSES);
 }
 
+/* ---- cores -------------------------------------------------------------------------------- */
+
+/* The cores that were allowed at first. */
+static cpu_set_t allowed;
+
+/* Stays on one core: the one asked for, or the last of those allowed (the first serves more
+ * interrupts). */
+static void pin(void)
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    if (CPU_COUNT(&allowed) == 0 && sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
+        return;
+    }
+    for (int c = 0; c < CPU_SETSIZE && set.core < 0; c++) {
+        int core = CPU_SETSIZE - 1 - c;
+        set.core = CPU_ISSET((size_t)core, &allowed) ? core : -1;
+    }
+    CPU_SET((size_t)set.core, &one);
+    if (sched_setaffinity(0, sizeof one, &one) != 0) {
+        die("cannot stay on core %d: %s", set.core, strerror(errno));
+    }
+}
+
+/* Runs on all cores again, until pin. */
+static void let_go(void)
+{
+    (void)sched_setaffinity(0, sizeof allowed, &allowed);
+}
+
 /* ---- training ----------------------------------------------------------------------------- */
 
 static bool end_epoch(void *context, const nn_epoch *epoch)
@@ -438,6 +468,7 @@ static result time_epochs(const shape *s, const nn_data *data, size_t batch, siz
                                       .momentum = 0.9,
                                       .l2 = s->l2,
                                       .seed = 1,
+                                      .threads = 1,
                                       .context = &epochs,
                                       .on_epoch = end_epoch};
     nn_net *net = make_net(s);
@@ -472,20 +503,88 @@ static void bench_epoch(void)
     }
 }
 
-/* Threads: time wall clock besides, and add a column of rows, when nn_train_options has them. */
+static const shape wide[] = {{{800, 0}, NN_RELU, 0, 0}, {{2048, 2048}, NN_RELU, 0, 0}};
+static const size_t wide_images[] = {6000, 2000}, wide_batches[] = {100, 1000};
+
 static void bench_wide(void)
 {
-    static const shape shapes[] = {{{800, 0}, NN_RELU, 0, 0}, {{2048, 2048}, NN_RELU, 0, 0}};
-    static const size_t images[] = {6000, 2000}, batches[] = {100, 1000};
     heading("training of wide networks, ReLU");
     for (size_t k = 0; k < 2; k++) {
-        nn_data part = nn_data_slice(&train_data, 0, images[k]);
+        nn_data part = nn_data_slice(&train_data, 0, wide_images[k]);
         for (size_t b = 0; b < 2; b++) {
             char remark[32];
             snprintf(remark, sizeof remark, ", %zu images", part.n);
-            report_epochs("wide", &shapes[k], &part, batches[b], remark);
+            report_epochs("wide", &wide[k], &part, wide_batches[b], remark);
         }
     }
+}
+
+/* ---- threads ------------------------------------------------------------------------------ */
+
+/* Ends of epochs, by the clock on the wall: CPU time does not tell what threads are good for. */
+typedef struct {
+    double ends[MAX_REPEATS + 1];
+    size_t n;
+} wall;
+
+static double wall_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static bool note_end(void *context, const nn_epoch *epoch)
+{
+    wall *w = context;
+    (void)epoch;
+    w->ends[w->n++] = wall_seconds();
+    return true;
+}
+
+/* Median wall-clock seconds of an epoch. */
+static double time_walls(const shape *s, const nn_data *data, size_t batch, size_t threads)
+{
+    wall w = {.n = 0};
+    const nn_train_options options = {.epochs = set.repeats + 1,
+                                      .batch = batch,
+                                      .learning_rate = 0.02,
+                                      .momentum = 0.9,
+                                      .seed = 1,
+                                      .threads = threads,
+                                      .context = &w,
+                                      .on_epoch = note_end};
+    double seconds[MAX_REPEATS];
+    nn_net *net = make_net(s);
+    need(nn_train(net, data, NULL, &options, NULL));
+    nn_net_free(net);
+    for (size_t k = 0; k < set.repeats; k++) {
+        seconds[k] = w.ends[k + 1] - w.ends[k];
+    }
+    return median(seconds, set.repeats);
+}
+
+static void bench_threads(void)
+{
+    let_go();
+    line("\n%-48s %8s %8s %8s", "threads, an epoch by the clock on the wall", "1, ms", "2, ms",
+         "faster");
+    for (size_t k = 0; k < 2; k++) {
+        nn_data part = nn_data_slice(&train_data, 0, wide_images[k]);
+        for (size_t b = 0; b < 2; b++) {
+            char net[64], name[128];
+            shape_name(net, &wide[k]);
+            snprintf(name, sizeof name, "%s, batch %zu", net, wide_batches[b]);
+            double one = time_walls(&wide[k], &part, wide_batches[b], 1);
+            double two = time_walls(&wide[k], &part, wide_batches[b], 2);
+            cJSON *row = json_row("threads", name);
+            cJSON_AddNumberToObject(row, "one_seconds", one);
+            cJSON_AddNumberToObject(row, "two_seconds", two);
+            cJSON_AddNumberToObject(row, "faster", one / two);
+            line("%-48s %8.1f %8.1f %8.2f", name, 1e3 * one, 1e3 * two, one / two);
+        }
+    }
+    pin();
 }
 
 /* ---- inference ---------------------------------------------------------------------------- */
@@ -797,26 +896,6 @@ static void bench_train(void)
 
 /* ---- the program -------------------------------------------------------------------------- */
 
-/* Stays on one core: the one asked for, or the last of those allowed (the first serves more
- * interrupts). */
-static void pin(void)
-{
-    cpu_set_t allowed, one;
-    CPU_ZERO(&allowed);
-    CPU_ZERO(&one);
-    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
-        return;
-    }
-    for (int c = 0; c < CPU_SETSIZE && set.core < 0; c++) {
-        int core = CPU_SETSIZE - 1 - c;
-        set.core = CPU_ISSET((size_t)core, &allowed) ? core : -1;
-    }
-    CPU_SET((size_t)set.core, &one);
-    if (sched_setaffinity(0, sizeof one, &one) != 0) {
-        die("cannot stay on core %d: %s", set.core, strerror(errno));
-    }
-}
-
 static void load_data(void)
 {
     need(nn_data_load(&train_data, files[0].path, files[1].path, CLASSES));
@@ -856,7 +935,8 @@ static const struct section {
 } sections[] = {
     {"train", bench_train, false, false},    {"epoch", bench_epoch, true, false},
     {"predict", bench_predict, true, false}, {"load", bench_load, true, false},
-    {"wide", bench_wide, true, false},       {"growth", bench_growth, true, true},
+    {"wide", bench_wide, true, false},       {"threads", bench_threads, true, false},
+    {"growth", bench_growth, true, true},
 };
 
 static void run_sections(void)
@@ -883,7 +963,7 @@ static void run_sections(void)
 static const char usage_text[] =
     "usage: bench --data DIR [--digits PROGRAM] [--only SECTION] [--growth] [--repeats N]\n"
     "             [--core N] [--json]\n"
-    "sections: train (needs --digits), epoch, predict, load, wide, growth\n";
+    "sections: train (needs --digits), epoch, predict, load, wide, threads, growth\n";
 
 static long number(const char *text, long from, long to)
 {

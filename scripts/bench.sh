@@ -8,7 +8,7 @@
 #   --data DIR       the folder that holds the four MNIST files; without it, they are looked for in
 #                    $DIGITS_DATA, ./data/mnist and ${XDG_DATA_HOME:-~/.local/share}/digits/mnist;
 #                    failing that, generated digits are measured in their stead
-#   --only SECTION   one of: train, epoch, predict, load, wide, growth
+#   --only SECTION   one of: train, epoch, predict, load, wide, threads, growth
 #   --repeats N      times to measure each; medians are printed (default 5)
 #   --core N         the core to stay on (default: the last)
 #   --growth         show also how time grows with images, weights and epochs (takes minutes)
