@@ -396,9 +396,8 @@ static void complain_missing(const command *cmd)
     }
 }
 
-static parsed take_value(const command *cmd, void *values, int code)
+static parsed take_value(const option_spec *spec, void *values)
 {
-    const option_spec *spec = find_spec(cmd, code);
     char expected[OPTION_TEXT_SIZE];
     const char *text = spec->kind == OPTION_FLAG ? "yes" : optarg;
     if (option_set(spec, values, text)) {
@@ -410,21 +409,22 @@ static parsed take_value(const command *cmd, void *values, int code)
 
 static parsed take_option(const command *cmd, void *values, int code, const char *argument)
 {
-    switch (code) {
-    case 'h':
-    case CODE_HELP:
+    const option_spec *spec = find_spec(cmd, code);
+    if (code == 'h' || code == CODE_HELP) {
         return PARSED_HELP;
-    case CODE_VERSION:
-        return PARSED_VERSION;
-    case '?':
-        complain_unknown(cmd, argument);
-        return PARSED_WRONG;
-    case ':':
-        complain_missing(cmd);
-        return PARSED_WRONG;
-    default:
-        return take_value(cmd, values, code);
     }
+    if (code == CODE_VERSION) {
+        return PARSED_VERSION;
+    }
+    if (spec) {
+        return take_value(spec, values);
+    }
+    if (code == ':') {
+        complain_missing(cmd);
+    } else {
+        complain_unknown(cmd, argument);
+    }
+    return PARSED_WRONG;
 }
 
 static parsed check_arguments(const command *cmd, int n, char **arguments)

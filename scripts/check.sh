@@ -7,8 +7,11 @@
 #   shell      shellcheck: the scripts
 #   cppcheck   cppcheck: app/ and nnlib/
 #   tidy       clang-tidy: app/ and nnlib/, with the checks of .clang-tidy
+#   analyzer   gcc -fanalyzer: app/ and nnlib/
+#   valgrind   memcheck: digits are drawn, learned, tested, read and looked at, on the kernels that
+#              Valgrind can run, ref and avx2
 #   gcc        every preset built with gcc and tested, warnings being errors
-#   clang      the same with clang
+#   clang      the same with clang, and preset msan
 #
 # Installs what is missing (on Debian and its relatives). Stops at the first part that fails.
 
@@ -43,6 +46,44 @@ check_tidy() {
         xargs -r -d '\n' -n 1 -P "$(nproc)" clang-tidy -p build/clang-dev --quiet
 }
 
+check_analyzer() {
+    need_packages "${test_packages[@]}"
+    cmake --preset dev -B build/analyzer -DCMAKE_C_COMPILER=gcc -DCMAKE_C_FLAGS=-fanalyzer \
+        -DBUILD_TESTING=OFF -DNN_WERROR=ON >/dev/null
+    cmake --build build/analyzer --target digits
+}
+
+# Runs ./digits of the build for Valgrind; a leak or an error gives exit code 99.
+memcheck() {
+    valgrind --quiet --leak-check=full --errors-for-leak-kinds=all --error-exitcode=99 \
+        --track-origins=yes "$top/build/valgrind/digits" "$@" >/dev/null
+}
+
+check_valgrind() {
+    need_packages "${test_packages[@]}" valgrind
+    cmake --preset dev -B build/valgrind -DBUILD_TESTING=OFF >/dev/null
+    cmake --build build/valgrind --target digits
+    local kernel work
+    work=$(mktemp -d)
+    for kernel in ref avx2; do
+        say "    NN_KERNEL=$kernel"
+        (
+            export NN_KERNEL=$kernel DIGITS_DATA=data
+            cd "$work" && # a list: where || follows, a failure inside does not stop by itself
+                memcheck synth --out data --train 120 --test 40 --force --quiet &&
+                memcheck train --hidden 20,12 --epochs 2 --batch 7 --dropout 0.1 --force --quiet \
+                    --log log.jsonl --checkpoint train.checkpoint &&
+                memcheck train --resume train.checkpoint --hidden 20,12 --epochs 3 --batch 7 \
+                    --dropout 0.1 --force --quiet &&
+                memcheck eval &&
+                memcheck predict errors/00*.png &&
+                memcheck inspect model.safetensors &&
+                memcheck inspect --json data/t10k-labels-idx1-ubyte.gz
+        ) || die "Valgrind has found something, or the program failed: NN_KERNEL=$kernel"
+    done
+    rm -rf "$work"
+}
+
 # Builds every preset with the compiler $1, and runs the tests.
 check_builds() {
     local preset
@@ -58,17 +99,18 @@ check_gcc() {
 check_clang() {
     need_packages clang libclang-rt-dev
     check_builds clang
+    CI=true scripts/test.sh --preset msan
 }
 
 parts=()
 for part in "$@"; do
     case $part in
     --help) show_help && exit 0 ;;
-    format | shell | cppcheck | tidy | gcc | clang) parts+=("$part") ;;
+    format | shell | cppcheck | tidy | analyzer | valgrind | gcc | clang) parts+=("$part") ;;
     *) die_usage "unknown part '$part'" ;;
     esac
 done
-[ ${#parts[@]} -gt 0 ] || parts=(format shell cppcheck tidy gcc clang)
+[ ${#parts[@]} -gt 0 ] || parts=(format shell cppcheck tidy analyzer valgrind gcc clang)
 
 enter_top
 for part in "${parts[@]}"; do

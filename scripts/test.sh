@@ -5,7 +5,8 @@
 # Chromium cannot be had, the report's page is not tried in a browser, and the test is skipped.
 # Needs neither MNIST nor a network; with DIGITS_DATA set, what takes MNIST to test is tested too.
 #
-#   --preset NAME   one of CMakePresets.json: release, dev (default), asan, ubsan or tsan
+#   --preset NAME   one of CMakePresets.json: release, dev (default), asan, ubsan, tsan or
+#                   msan
 #   --compiler CC   build with this compiler, in a folder of its own: build/CC-NAME
 #   --help          print this
 #

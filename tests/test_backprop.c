@@ -941,6 +941,35 @@ Test(backprop, unit_left_out_learns_nothing)
     nn_net_free(net);
 }
 
+/* A single output is right on its target's side of 0.5, which itself belongs to the upper side. */
+Test(backprop, correct_asks_a_single_output_on_which_side_of_a_half_it_is)
+{
+    const nn_layer layer = {1, NN_IDENTITY, 0};
+    const nn_config config = {1, 1, &layer, NN_SQUARED_ERROR, NN_ZERO, 0};
+    static const struct {
+        float output, target;
+        size_t correct;
+    } table[] = {{0.25f, 0, 1},   {0.75f, 0, 0},    {0.25f, 1, 0},    {0.75f, 1, 1},   {0.5f, 1, 1},
+                 {0.5f, 0.5f, 1}, {0.25f, 0.5f, 0}, {0.5f, 0.25f, 0}, {0.75f, 0.5f, 1}};
+    nn_net *net = new_net(&config, 1);
+    nn_state *state = new_state(net, 1);
+    *nn_net_weight(net, 0, 0, 0) = 1;
+    for (size_t t = 0; t < sizeof table / sizeof *table; t++) {
+        const nn_data data = {.n = 1,
+                              .inputs = 1,
+                              .outputs = 1,
+                              .values = &table[t].output,
+                              .targets = &table[t].target};
+        const nn_batch batch = {&data, NULL, 1};
+        size_t correct = 99;
+        nn_forward(net, state, &batch);
+        (void)nn_batch_loss(net, state, &batch, &correct);
+        cr_assert_eq(correct, table[t].correct, "case %zu", t);
+    }
+    nn_state_free(state);
+    nn_net_free(net);
+}
+
 /* One unit behind another, 0.5 at the input, target 0: z = 0.5 v w, delta(2) = z, delta(1) = z v,
  * where v and w are the weights of the second and the first layer. */
 static void check_floor(float w, float v, bool second_moves, bool first_moves)
