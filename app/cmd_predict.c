@@ -1,9 +1,12 @@
 /* digits predict: what a model reads in pictures. */
 
 #include "commands.h"
+#include "files.h"
 #include "json.h"
 #include "message.h"
 #include "pictures.h"
+#include "png.h"
+#include "shape.h"
 #include "terminal.h"
 #include "text.h"
 #include "trained.h"
@@ -13,26 +16,37 @@
 /* ---- options ------------------------------------------------------------------------------ */
 
 typedef struct {
-    const char *model;
+    const char *model, *save;
     size_t index, first; /* OPTION_AUTOMATIC: all */
-    bool show, json;
+    unsigned prepare;    /* prepare_mode */
+    bool show, json, pixels;
 } predict_values;
 
-static const predict_values defaults = {
-    .model = TRAINED_PATH, .index = OPTION_AUTOMATIC, .first = OPTION_AUTOMATIC};
+static const predict_values defaults = {.model = TRAINED_PATH,
+                                        .index = OPTION_AUTOMATIC,
+                                        .first = OPTION_AUTOMATIC,
+                                        .prepare = PREPARE_AUTO};
 
 #define AT(field) .offset = offsetof(predict_values, field)
 
 static const option_spec options[] = {
     {"model", OPTION_TEXT, 'm', AT(model), .value = "FILE", .help = "the model file"},
+    {"prepare", OPTION_CHOICE, 'p', AT(prepare), .value = "WHEN",
+     .help = "look for digits in a picture and make them like MNIST's; auto: unless it is 28 x 28, "
+             "grey, and black around",
+     .choice = prepare_mode_name},
     {"index", OPTION_SIZE, 'i', AT(index), .value = "I",
      .help = "of an IDX file, read picture I alone, counted from 0", .automatic = "all",
      .range = RANGE(0, 4294967295)},
     {"first", OPTION_SIZE, 'n', AT(first), .value = "N",
      .help = "of an IDX file, read the first N pictures", .automatic = "all",
      .range = RANGE(1, 4294967295)},
-    {"show", OPTION_FLAG, 's', AT(show), .help = "draw the pictures"},
+    {"show", OPTION_FLAG, 's', AT(show),
+     .help = "draw what the network sees; done anyway for prepared pictures on a terminal"},
+    {"save", OPTION_TEXT, AT(save), .value = "DIR",
+     .help = "write what the network sees as PNG files to an empty or new folder"},
     {"json", OPTION_FLAG, AT(json), .help = "print the result as JSON"},
+    {"pixels", OPTION_FLAG, AT(pixels), .help = "with --json, print the pixels that were read"},
     {.kind = OPTION_END},
 };
 
@@ -43,19 +57,68 @@ typedef struct {
     trained model;
     size_t classes;
     terminal screen;
+    bool has_header; /* the table's head is on the screen */
+    size_t n_saved;
     json document; /* with --json */
     cJSON *list;
 } run;
+
+/* How far an answer can be trusted. */
+typedef enum {
+    SURE,
+    UNSURE,  /* its probability is low */
+    NO_DIGIT /* a blank picture, a scribble */
+} verdict;
+
+static const char *const verdict_names[] = {
+    [SURE] = "sure", [UNSURE] = "unsure", [NO_DIGIT] = "no digit"};
 
 /* What the network made of one picture. */
 typedef struct {
     const char *file;
     size_t index; /* in the file */
-    bool from_idx;
-    const nn_data *data;  /* of the file */
-    const float *outputs; /* [classes] */
+    const pictures *from;
+    const uint8_t *pixels; /* what it saw; NULL: nothing was found */
+    const float *outputs;  /* [classes]; NULL then */
     size_t best;
+    verdict verdict;
 } reading;
+
+/* ---- verdicts ----------------------------------------------------------------------------- */
+
+/* Reports whether no digit can be in a picture: none was found, or a scribble, or it is all black.
+ * The pictures of an IDX file are taken for what the file says they are. */
+static bool is_no_digit(const reading *read)
+{
+    const pictures *from = read->from;
+    if (!read->pixels) {
+        return true;
+    }
+    if (from->prepared) {
+        return !from->digits.digits[read->index].is_digit;
+    }
+    bool blank = true;
+    for (size_t i = 0; i < from->data.inputs; i++) {
+        blank = blank && read->pixels[i] == 0;
+    }
+    return blank && !from->from_idx;
+}
+
+/* Only a softmax gives probabilities; other outputs are taken at their word. */
+static bool has_probabilities(const nn_net *net)
+{
+    const nn_config *config = nn_net_config(net);
+    return config->layers[config->n_layers - 1].activation == NN_SOFTMAX;
+}
+
+static verdict judge(const run *r, const reading *read)
+{
+    if (is_no_digit(read)) {
+        return NO_DIGIT;
+    }
+    bool sure = !has_probabilities(r->model.net) || read->outputs[read->best] >= SURE_FROM;
+    return sure ? SURE : UNSURE;
+}
 
 /* ---- text --------------------------------------------------------------------------------- */
 
@@ -70,8 +133,9 @@ static int column_width(const run *r)
     return (int)width;
 }
 
-static void print_header(const run *r)
+static void print_header(run *r)
 {
+    r->has_header = true;
     char name[CLASS_NAME_SIZE];
     printf("%sdigit", terminal_code(&r->screen, STYLE_FAINT));
     for (size_t c = 0; c < r->classes; c++) {
@@ -91,42 +155,67 @@ static void print_percent(float probability, int width)
     }
 }
 
+/* Prints the file, the picture's place in it if there are several, and a doubt. */
 static void print_name(const reading *read)
 {
     char name[1024];
     snprintf(name, sizeof name, "%s", read->file);
     text_tame(name);
     printf("  %s", name);
-    if (read->from_idx) {
+    if (read->from->from_idx || read->from->data.n > 1) {
         printf("[%zu]", read->index);
+    }
+    if (read->verdict != SURE) {
+        printf("  %s", verdict_names[read->verdict]);
     }
 }
 
-static void print_reading(const run *r, const reading *read)
+static void print_row(const run *r, const reading *read)
 {
     char name[CLASS_NAME_SIZE];
-    if (r->values->show) {
-        terminal_picture(stdout, &r->screen, read->data->pixels + read->index * read->data->inputs,
-                         read->data->rows, read->data->columns);
-        print_header(r);
-    }
     printf("%s%5s%s", terminal_code(&r->screen, STYLE_BOLD),
-           trained_class(&r->model, read->best, name), terminal_code(&r->screen, STYLE_PLAIN));
+           read->verdict == NO_DIGIT ? "-" : trained_class(&r->model, read->best, name),
+           terminal_code(&r->screen, STYLE_PLAIN));
     for (size_t c = 0; c < r->classes; c++) {
-        print_percent(read->outputs[c], column_width(r));
+        print_percent(read->verdict == NO_DIGIT ? 0 : read->outputs[c], column_width(r));
     }
     print_name(read);
-    printf("%s", r->values->show ? "\n\n" : "\n");
+    putchar('\n');
+}
+
+/* Prints a row of the table; or, drawn, the picture and a table of its own. */
+static void print_reading(run *r, const reading *read)
+{
+    bool drawn = read->pixels && (r->values->show || (r->screen.present && read->from->prepared));
+    if (drawn) {
+        terminal_picture(stdout, &r->screen, read->pixels, read->from->data.rows,
+                         read->from->data.columns);
+    }
+    if (drawn || !r->has_header) {
+        print_header(r);
+    }
+    print_row(r, read);
+    if (drawn) {
+        putchar('\n');
+        r->has_header = false;
+    }
 }
 
 /* ---- JSON --------------------------------------------------------------------------------- */
 
-static void add_reading(run *r, const reading *read)
+/* Adds where in the picture a prepared digit stands. */
+static void add_box(run *r, cJSON *item, const box *b)
+{
+    cJSON *place = json_object(&r->document, item, "box");
+    json_size(&r->document, place, "left", b->left);
+    json_size(&r->document, place, "top", b->top);
+    json_size(&r->document, place, "width", b->right - b->left);
+    json_size(&r->document, place, "height", b->bottom - b->top);
+}
+
+static void add_answer(run *r, cJSON *item, const reading *read)
 {
     char name[CLASS_NAME_SIZE];
-    cJSON *item = json_object(&r->document, r->list, NULL);
-    json_text(&r->document, item, "file", read->file);
-    json_size(&r->document, item, "index", read->index);
     json_size(&r->document, item, "digit", read->best);
     json_text(&r->document, item, "class", trained_class(&r->model, read->best, name));
     json_number(&r->document, item, "probability", (double)read->outputs[read->best]);
@@ -134,6 +223,72 @@ static void add_reading(run *r, const reading *read)
     for (size_t c = 0; c < r->classes; c++) {
         json_number(&r->document, all, NULL, (double)read->outputs[c]);
     }
+}
+
+static void add_reading(run *r, const reading *read)
+{
+    cJSON *item = json_object(&r->document, r->list, NULL);
+    json_text(&r->document, item, "file", read->file);
+    json_size(&r->document, item, "index", read->index);
+    json_text(&r->document, item, "verdict", verdict_names[read->verdict]);
+    json_bool(&r->document, item, "prepared", read->from->prepared);
+    if (!read->pixels) {
+        return;
+    }
+    if (read->from->prepared) {
+        add_box(r, item, &read->from->digits.digits[read->index].box);
+    }
+    if (read->verdict != NO_DIGIT) {
+        add_answer(r, item, read);
+    }
+    if (r->values->pixels) {
+        cJSON *all = json_array(&r->document, item, "pixels");
+        for (size_t i = 0; i < read->from->data.inputs; i++) {
+            json_size(&r->document, all, NULL, read->pixels[i]);
+        }
+    }
+}
+
+/* ---- pictures of what the network sees ---------------------------------------------------- */
+
+static bool is_nobodys(const void *context, const char *name)
+{
+    (void)context;
+    (void)name;
+    return false;
+}
+
+/* Makes the folder, or takes one that is empty: nothing is overwritten. */
+static int make_folder(const char *folder)
+{
+    folder_survey survey;
+    nn_status status = folder_look(&survey, folder, is_nobodys, NULL);
+    if (status == NN_OK && survey.n_foreign > 0) {
+        status = nn_fail(NN_ERR_IO, "the folder '%s' is not empty: it holds '%s'", folder,
+                         survey.foreign);
+    }
+    if (status == NN_OK) {
+        status = folder_make(folder);
+    }
+    return fail(status, ROLE_OUTPUT);
+}
+
+/* Writes a file named after a running number and what was read. */
+static int save_picture(run *r, const reading *read)
+{
+    char name[CLASS_NAME_SIZE];
+    const char *what =
+        read->verdict == NO_DIGIT ? "no-digit" : trained_class(&r->model, read->best, name);
+    char *path = text_format("%s/%05zu-%s.png", r->values->save, r->n_saved, what);
+    if (!path) {
+        return fail_memory();
+    }
+    int code =
+        fail(png_write_gray(path, read->pixels, read->from->data.columns, read->from->data.rows),
+             ROLE_OUTPUT);
+    nn_free(path);
+    r->n_saved++;
+    return code;
 }
 
 /* ---- files -------------------------------------------------------------------------------- */
@@ -153,23 +308,32 @@ static int select_pictures(const run *r, nn_data *chosen, size_t *from, const nn
     return EXIT_DONE;
 }
 
-static void tell(run *r, const pictures *p, const char *file, size_t from, const float *outputs,
-                 size_t n)
+static int tell(run *r, reading *read)
 {
-    for (size_t k = 0; k < n; k++) {
+    read->verdict = judge(r, read);
+    if (r->values->json) {
+        add_reading(r, read);
+    } else {
+        print_reading(r, read);
+    }
+    return r->values->save && read->pixels ? save_picture(r, read) : EXIT_DONE;
+}
+
+static int tell_all(run *r, const pictures *p, const char *file, size_t from, const float *outputs,
+                    size_t n)
+{
+    int code = EXIT_DONE;
+    for (size_t k = 0; k < n && code == EXIT_DONE; k++) {
         const float *own = outputs + k * r->classes;
         reading read = {.file = file,
                         .index = from + k,
-                        .from_idx = p->from_idx,
-                        .data = &p->data,
+                        .from = p,
+                        .pixels = p->data.pixels + (from + k) * p->data.inputs,
                         .outputs = own,
                         .best = nn_argmax(own, r->classes)};
-        if (r->values->json) {
-            add_reading(r, &read);
-        } else {
-            print_reading(r, &read);
-        }
+        code = tell(r, &read);
     }
+    return code;
 }
 
 static int predict_pictures(run *r, const pictures *p, const char *file)
@@ -177,6 +341,10 @@ static int predict_pictures(run *r, const pictures *p, const char *file)
     nn_data chosen;
     size_t from;
     int code = trained_takes(&r->model, &p->data, file) ? EXIT_DONE : EXIT_DATA;
+    if (code == EXIT_DONE && p->data.n == 0) {
+        reading none = {.file = file, .from = p};
+        return tell(r, &none);
+    }
     if (code == EXIT_DONE) {
         code = select_pictures(r, &chosen, &from, &p->data, file);
     }
@@ -189,7 +357,7 @@ static int predict_pictures(run *r, const pictures *p, const char *file)
     }
     code = fail(nn_predict(outputs, r->model.net, &chosen), ROLE_DATA);
     if (code == EXIT_DONE) {
-        tell(r, p, file, from, outputs, chosen.n);
+        code = tell_all(r, p, file, from, outputs, chosen.n);
     }
     nn_free(outputs);
     return code;
@@ -198,7 +366,7 @@ static int predict_pictures(run *r, const pictures *p, const char *file)
 static int predict_file(run *r, const char *file)
 {
     pictures p = {0};
-    int code = pictures_load(&p, file);
+    int code = pictures_load(&p, file, r->values->prepare);
     if (code == EXIT_DONE) {
         code = predict_pictures(r, &p, file);
     }
@@ -210,9 +378,6 @@ static int predict_file(run *r, const char *file)
 static int predict_files(run *r, size_t n, char **files)
 {
     int code = EXIT_DONE;
-    if (!r->values->json && !r->values->show) {
-        print_header(r);
-    }
     for (size_t i = 0; i < n; i++) {
         int one = predict_file(r, files[i]);
         code = code == EXIT_DONE ? one : code;
@@ -242,7 +407,14 @@ static int run_predict(const void *values, size_t n_arguments, char **arguments)
         complain("--index and --first exclude each other");
         return EXIT_USAGE;
     }
+    if (r.values->pixels && !r.values->json) {
+        complain("--pixels needs --json");
+        return EXIT_USAGE;
+    }
     int code = trained_load(&r.model, r.values->model);
+    if (code == EXIT_DONE && r.values->save) {
+        code = make_folder(r.values->save);
+    }
     if (code == EXIT_DONE) {
         r.classes = nn_net_outputs(r.model.net);
         code = r.values->json ? predict_as_json(&r, n_arguments, arguments)
@@ -257,12 +429,16 @@ const command command_predict = {
     .summary = "read the digits in pictures",
     .arguments = "FILE...",
     .description =
-        "Reads the digit in each picture: grey PNG files of 28 x 28 pixels, light ink on dark "
-        "ground as in MNIST, or the pictures of IDX files, plain or gzip. Prints the digit and "
-        "the probability of each class in percent.",
-    .examples = "  digits predict seven.png\n"
-                "  digits predict --first 3 --show data/mnist/t10k-images-idx3-ubyte.gz\n"
-                "  digits predict --json errors/0*.png\n",
+        "Reads the digits in pictures: photographs, scans and drawings (PNG, JPEG, PGM, PPM) of "
+        "one "
+        "digit or several, dark on light or light on dark, or the pictures of IDX files, plain or "
+        "gzip.\n\n"
+        "Digits are found and made as those of MNIST are; on a terminal, what the network sees is "
+        "drawn. Prints each digit and the probability of each class in percent, and 'unsure' where "
+        "the highest is low, or 'no digit' for blank paper and scribbles.",
+    .examples = "  digits predict photo.jpg\n"
+                "  digits predict --json --save seen page.png\n"
+                "  digits predict --first 3 --show data/mnist/t10k-images-idx3-ubyte.gz\n",
     .options = options,
     .defaults = &defaults,
     .size = sizeof defaults,

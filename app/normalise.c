@@ -184,8 +184,8 @@ static void stretch(uint8_t *out, const uint32_t *sums, size_t n)
     }
 }
 
-/* Where the box begins in the frame, one more than the middle less the centre of mass, towards 0;
- * moment is the sum of ink times place, a pixel's place being its number and a half. */
+/* Where the box begins in the frame: 15 less the centre of mass, rounded towards 0. moment is the
+ * sum of ink times the pixel's number, whose middle lies half a pixel farther. */
 static int begin(int moment, int ink)
 {
     return (29 * ink - 2 * moment) / (2 * ink);

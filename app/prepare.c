@@ -1,6 +1,7 @@
 #include "prepare.h"
 
 #include "normalise.h"
+#include "shape.h"
 
 void prepare_release(prepared *p)
 {
@@ -60,6 +61,7 @@ static nn_status prepare_digit(prepared_digit *out, const light *l, const segmen
     }
     cut(ink.at, l, s, k);
     normalise(out->pixels, &ink);
+    out->is_digit = shape_is_digit(out->pixels);
     nn_free(ink.at);
     return NN_OK;
 }
@@ -72,7 +74,7 @@ static nn_status prepare_all(prepared *out, const image *picture, const light *l
         return nn_fail(NN_ERR_MEMORY, "out of memory");
     }
     for (; p.n < s->n_digits && status == NN_OK; p.n++) {
-        p.digits[p.n].place = enlarge(&s->boxes[p.n], l, picture);
+        p.digits[p.n].box = enlarge(&s->boxes[p.n], l, picture);
         status = prepare_digit(&p.digits[p.n], l, s, p.n);
     }
     if (status != NN_OK) {

@@ -9,8 +9,9 @@
 #define PREPARED_SIDE 28
 
 typedef struct {
-    box place;                                     /* in the picture's pixels */
+    box box;                                       /* in the picture's pixels */
     uint8_t pixels[PREPARED_SIDE * PREPARED_SIDE]; /* 0 paper to 255 ink */
+    bool is_digit; /* it may be one; else it is a scribble, a line or the like */
 } prepared_digit;
 
 typedef struct {

@@ -32,7 +32,7 @@ void segment_release(segments *s)
 /* ---- pieces: ink that hangs together ------------------------------------------------------ */
 
 /* Ink that differs less from paper is none. */
-#define CONTRAST_MIN 30
+#define CONTRAST_MIN 45
 
 /* A piece is of pixels that are nearer to ink than this part of the way from paper, and one of
  * them is at least half way. */
@@ -112,34 +112,44 @@ static void find_pieces(finder *f)
 
 /* ---- pieces that are no part of a digit --------------------------------------------------- */
 
-/* A piece clear of the picture's edge counts as a digit's if it is so large a part of the shorter
- * side, and of the largest piece at the edge. */
+/* What lies along the picture's edge for more than this part of its longer side is no digit: the
+ * table under the paper, a shadow, a finger. */
+#define ALONG_EDGE 2
+
+/* Unless there is nothing else of some size: so large a part of the shorter side, and of the
+ * largest piece at the edge. */
 #define CLEAR_OF_SIDE 12
 #define CLEAR_OF_EDGE 4
 
 /* The longer side of a piece is at least this part of the largest one's. */
 #define SPECK_SHARE 8
 
-static bool at_edge(const box *b, const plane *p)
+/* Counts the pixels of each piece on the picture's edge. */
+static void count_edges(const finder *f, size_t *along)
 {
-    return b->left == 0 || b->top == 0 || b->right == p->width || b->bottom == p->height;
+    size_t width = f->l->dark.width, height = f->l->dark.height;
+    for (size_t x = 0; x < width; x++) {
+        along[f->piece[x]]++;
+        along[f->piece[(height - 1) * width + x]]++;
+    }
+    for (size_t y = 0; y < height; y++) {
+        along[f->piece[y * width]]++;
+        along[f->piece[y * width + width - 1]]++;
+    }
 }
 
-/* Drops what touches the picture's edge, a digit cut off or the table under the paper, if there is
- * something else. */
-static void drop_edges(const finder *f, bool *dropped)
+static void drop_edges(const finder *f, const size_t *along, bool *dropped)
 {
-    const plane *p = &f->l->dark;
     size_t clear = 0, edge = 0;
     for (size_t k = 0; k < f->n; k++) {
-        size_t *largest = at_edge(&f->boxes[k], p) ? &edge : &clear;
+        dropped[k] = along[k + 1] * ALONG_EDGE > side_of(&f->boxes[k]);
+        size_t *largest = dropped[k] ? &edge : &clear;
         *largest = larger(*largest, side_of(&f->boxes[k]));
     }
-    if (clear * CLEAR_OF_SIDE < smaller(p->width, p->height) && clear * CLEAR_OF_EDGE < edge) {
-        return;
-    }
+    bool alone = clear * CLEAR_OF_SIDE < smaller(f->l->dark.width, f->l->dark.height) &&
+                 clear * CLEAR_OF_EDGE < edge;
     for (size_t k = 0; k < f->n; k++) {
-        dropped[k] = clear > 0 && at_edge(&f->boxes[k], p);
+        dropped[k] = dropped[k] && !alone;
     }
 }
 
@@ -211,8 +221,9 @@ static void join_pieces(segments *s, const finder *f, const bool *dropped)
             if (one == other || !one || !other || !belong_together(&f->boxes[a], &f->boxes[b])) {
                 continue;
             }
+            uint16_t first = (uint16_t)smaller(one, other), later = (uint16_t)larger(one, other);
             for (size_t k = 0; k < f->n; k++) {
-                s->digit[k + 1] = s->digit[k + 1] == other ? one : s->digit[k + 1];
+                s->digit[k + 1] = s->digit[k + 1] == later ? first : s->digit[k + 1];
             }
         }
     }
@@ -315,18 +326,22 @@ static nn_status sort_digits(segments *s)
 static nn_status group(segments *s, const finder *f)
 {
     bool *dropped = nn_alloc_array(f->n + 1, sizeof *dropped);
+    size_t *along = nn_alloc_array(f->n + 1, sizeof *along);
     s->digit = nn_alloc_array(f->n + 1, sizeof *s->digit);
     s->boxes = nn_alloc_array(f->n + 1, sizeof *s->boxes);
     s->n_pieces = f->n;
-    if (!dropped || !s->digit || !s->boxes) {
+    if (!dropped || !along || !s->digit || !s->boxes) {
         nn_free(dropped);
+        nn_free(along);
         return nn_fail(NN_ERR_MEMORY, "out of memory");
     }
-    drop_edges(f, dropped);
+    count_edges(f, along);
+    drop_edges(f, along, dropped);
     drop_specks(f, dropped);
     join_pieces(s, f, dropped);
     number_digits(s, f);
     nn_free(dropped);
+    nn_free(along);
     return sort_digits(s);
 }
 

@@ -84,10 +84,11 @@ has_mnist() {
 # --- packages, by their Debian names ----------------------------------------------------
 
 build_packages=(cmake ninja-build gcc libc6-dev pkg-config
-    zlib1g-dev libstb-dev libcjson-dev libpng-dev nettle-dev)
+    zlib1g-dev libstb-dev libcjson-dev libpng-dev libjpeg62-turbo-dev
+    nettle-dev)
 # shellcheck disable=SC2034 # for those who source this
 test_packages=("${build_packages[@]}" libcriterion-dev python3 python3-numpy
-    curl ca-certificates strace)
+    curl ca-certificates strace nodejs)
 # shellcheck disable=SC2034 # for those who source this
 browser_packages=(chromium chromium-driver python3-selenium)
 
@@ -110,6 +111,7 @@ is_present() {
     libstb-dev) has_header stb/stb_image_write.h ;;
     libcjson-dev) pkg-config --exists libcjson ;;
     libpng-dev) pkg-config --exists libpng ;;
+    libjpeg62-turbo-dev) pkg-config --exists libjpeg ;;
     nettle-dev) pkg-config --exists nettle ;;
     libcriterion-dev) pkg-config --exists criterion ;;
     python3-numpy) python3 -c 'import numpy' ;;

@@ -113,21 +113,123 @@ class Pictures(PredictTest):
         self.assertNotIn("\033", out)
 
 
+def enlarge(pixels, scale):
+    """A 28 x 28 picture, each pixel scale x scale."""
+    return b"".join(bytes(p for p in pixels[28 * y:28 * y + 28] for _ in range(scale)) * scale
+                    for y in range(28))
+
+
+def invert(pixels):
+    return bytes(255 - p for p in pixels)
+
+
+class Prepared(PredictTest):
+    """Pictures in which digits are looked for first."""
+
+    def drawing(self, k, scale=4):
+        """Digit k of the test images, as someone might have drawn it: large, black on white."""
+        return self.write(f"drawing{k}.png",
+                          png(invert(enlarge(self.pixels(k), scale)), 28 * scale, 28 * scale))
+
+    def test_an_enlarged_digit_is_read_as_the_digit_itself(self):
+        same = 0
+        for k in range(20):
+            (one,) = self.predict("--json", self.drawing(k)).json()["predictions"]
+            (other,) = self.predict("--json", "--index", k, self.images()).json()["predictions"]
+            same += one["digit"] == other["digit"]
+            self.assertEqual((one["prepared"], other["prepared"]), (True, False))
+        self.assertGreaterEqual(same, 18)
+
+    def test_a_box_tells_where_the_digit_is(self):
+        pixels = self.pixels(0)
+        (found,) = self.predict("--json", self.drawing(0, 5)).json()["predictions"]
+        columns = [x for x in range(28) if any(pixels[28 * y + x] > 127 for y in range(28))]
+        box = found["box"]
+        self.assertAlmostEqual(box["left"] / 5, columns[0], delta=1)
+        self.assertAlmostEqual((box["left"] + box["width"]) / 5, columns[-1] + 1, delta=1)
+
+    def test_several_digits_are_read_in_order(self):
+        rows = [b"".join(invert(self.pixels(k)[28 * y:28 * y + 28]) for k in range(5))
+                for y in range(28)]
+        wide = b"".join(bytes(p for p in row for _ in range(3)) * 3 for row in rows)
+        path = self.write("row.png", png(wide, 28 * 15, 28 * 3))
+        found = self.predict("--json", "--pixels", path).json()["predictions"]
+        self.assertEqual([p["index"] for p in found], list(range(5)))
+        for k, prediction in enumerate(found):
+            self.assertGreaterEqual(prediction["box"]["left"], 84 * k)
+            self.assertLess(prediction["box"]["left"], 84 * (k + 1))
+            difference = sum(abs(a - b) for a, b in zip(prediction["pixels"], self.pixels(k)))
+            self.assertLess(difference / 784, 20)
+        rows = self.predict(path).out.splitlines()[1:]
+        self.assertEqual([row.split()[11] for row in rows], [f"{path}[{k}]" for k in range(5)])
+
+    def test_blank_paper_and_scribbles_are_no_digit(self):
+        hatching = bytes(0 if x // 10 % 2 and 20 <= x < 180 and 20 <= y < 180 else 255
+                         for y in range(200) for x in range(200))
+        joined = bytes(0 if 95 <= i // 200 < 105 and 20 <= i % 200 < 180 else p
+                       for i, p in enumerate(hatching))
+        for name, data in [("blank.png", png(bytes([240]) * 10000, 100, 100)),
+                           ("black.png", png(bytes(784), 28, 28)),
+                           ("scribble.png", png(joined, 200, 200))]:
+            with self.subTest(name):
+                path = self.write(name, data)
+                (found,) = self.predict("--json", path).json()["predictions"]
+                self.assertEqual(found["verdict"], "no digit")
+                self.assertNotIn("digit", found)
+                head, row = self.predict(path).out.splitlines()
+                self.assertEqual(row.split()[:11], ["-"] + 10 * ["."])
+                self.assertTrue(row.endswith("no digit"))
+
+    def test_low_probabilities_are_unsure(self):
+        found = self.predict("--json", self.images()).json()["predictions"]
+        self.assertEqual({p["verdict"] for p in found}, {"sure", "unsure"})
+        least = min(p["probability"] for p in found if p["verdict"] == "sure")
+        most = max(p["probability"] for p in found if p["verdict"] == "unsure")
+        self.assertLess(most, 0.8)
+        self.assertGreaterEqual(least, 0.8)
+        rows = self.predict(self.images()).out.splitlines()[1:]
+        self.assertEqual([row.endswith("unsure") for row in rows],
+                         [p["verdict"] == "unsure" for p in found])
+
+    def test_prepare_always_and_never_have_their_way(self):
+        path = self.write("digit.png", png(self.pixels(0), 28, 28))
+        for mode, prepared in (("auto", False), ("always", True), ("never", False)):
+            (found,) = self.predict("--json", "--prepare", mode, path).json()["predictions"]
+            self.assertEqual(found["prepared"], prepared)
+        small = self.write("small.png", png(invert(self.pixels(0)), 28, 28))
+        (found,) = self.predict("--json", small).json()["predictions"]
+        self.assertTrue(found["prepared"], "dark on light is no picture like MNIST's")
+
+    def test_save_writes_what_the_network_sees(self):
+        paths = [self.drawing(k) for k in range(3)]
+        found = self.predict("--json", "--pixels", "--save", "seen", *paths).json()["predictions"]
+        names = sorted(path.name for path in (self.folder / "seen").iterdir())
+        self.assertEqual(names, [f"{k:05}-{p['class']}.png" for k, p in enumerate(found)])
+        for name, prediction in zip(names, found):
+            self.assertEqual(digits.read_png_gray(self.folder / "seen" / name),
+                             (28, 28, bytes(prediction["pixels"])))
+        with self.unchanged():
+            result = self.predict("--save", "seen", paths[0], code=digits.FAILED)
+        self.assertIn("'seen' is not empty", result.err)
+        self.assert_one_line(result.err)
+
+    def test_pixels_need_json(self):
+        self.predict("--pixels", self.drawing(0), code=USAGE)
+
+
 class Refusals(PredictTest):
     def test_pictures_that_cannot_be_read_are_refused(self):
         gray = self.pixels(0)
         rgb = bytes(28 * 28 * 3)
         sound = png(gray, 28, 28)
         for name, data, says in [
-            ("large.png", png(bytes(32 * 32), 32, 32), "32x32 pixels"),
-            ("wide.png", png(bytes(14 * 56), 56, 14), "14x56 pixels"),
-            ("colour.png", png(rgb, 28, 28, colour=2), "in colour"),
             ("cut.png", sound[:-20], "damaged PNG"),
             ("crc.png", sound[:50] + bytes([sound[50] ^ 1]) + sound[51:], "damaged PNG"),
             ("bomb.png", png(bytes(4), 2, 2).replace(b"\0\0\0\2" * 2, b"\x7f\xff\xff\xff" * 2),
              "PNG"),
-            ("photo.jpg", b"\xff\xd8\xff\xe0" + bytes(100), "neither a PNG picture nor an IDX file"),
-            ("text.txt", b"a seven, I swear", "neither a PNG picture nor an IDX file"),
+            ("photo.jpg", b"\xff\xd8\xff\xe0" + bytes(100), "damaged JPEG"),
+            ("pgm", b"P5 28 28 255 " + bytes(783), "damaged PGM or PPM"),
+            ("text.txt", b"a seven, I swear", "neither a PNG, JPEG, PGM or PPM picture nor"),
             ("empty", b"", "is empty"),
             ("labels", idx((3,), [1, 2, 3]), "1 dimension of type u8, expected pictures"),
             ("small", idx((1, 20, 20), bytes(400)), "20x20 pixels"),
@@ -141,6 +243,17 @@ class Refusals(PredictTest):
                 self.assertIn(name, result.err)
                 self.assert_one_line(result.err)
                 self.assertEqual(result.json()["predictions"], [])
+
+    def test_with_prepare_never_a_picture_must_be_what_the_network_takes(self):
+        for name, data, says in [
+            ("large.png", png(bytes(32 * 32), 32, 32), "32x32 pixels"),
+            ("wide.png", png(bytes(14 * 56), 56, 14), "14x56 pixels"),
+            ("colour.png", png(b"\1\2\3" * 28 * 28, 28, 28, colour=2), "in colour"),
+        ]:
+            with self.subTest(name):
+                result = self.predict("--prepare", "never", self.write(name, data), code=BAD_DATA)
+                self.assertIn(says, result.err)
+                self.assert_one_line(result.err)
 
     def test_a_missing_file_and_a_folder_are_refused(self):
         for name in ("missing.png", "."):

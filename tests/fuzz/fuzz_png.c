@@ -1,7 +1,8 @@
-/* Promise: a PNG file is read as a grey picture, or refused with a reason; what was read is written
- * as a picture that reads the same and is written as the very same bytes; and refusing takes memory
- * in proportion to the file. */
+/* Promise: a PNG file is read as a picture, or refused with a reason; what was read is written as a
+ * picture that reads the same and is written as the very same bytes; and refusing takes memory in
+ * proportion to the file. */
 #include "fuzz.h"
+#include "image.h"
 #include "png.h"
 
 #include <string.h>
@@ -9,50 +10,59 @@
 
 enum {
     BUFFERS = 1 << 20,     /* bytes of memory that do not depend on the file */
-    EXPANSION = 1032 * 16, /* deflate makes 1032 bytes of one, each with eight pixels; libpng holds
-                              an interlaced picture a second time */
+    EXPANSION = 1032 * 32, /* deflate makes 1032 bytes of one, each with eight pixels of a palette,
+                              which become four bytes each */
     SIGNATURE = 8,
     CHUNK = 12 /* length, type and CRC-32 of a chunk */
 };
 
 /* ---- what is checked ---------------------------------------------------------------------- */
 
-static void check_writes_the_same(const uint8_t *pixels, size_t width, size_t height)
+static void write_picture(const char *path, const image *picture)
 {
-    uint8_t *again;
-    size_t width_again, height_again, n, n_again;
-    require(png_write_gray(fuzz_path("first.png"), pixels, width, height) == NN_OK);
-    require(png_read_gray(&again, &width_again, &height_again, fuzz_path("first.png")) == NN_OK);
-    require(width_again == width && height_again == height);
-    fuzz_written(again, width * height);
-    require(memcmp(pixels, again, width * height) == 0);
-    require(png_write_gray(fuzz_path("second.png"), again, width, height) == NN_OK);
+    require((picture->channels == 1 ? png_write_gray : png_write_rgb)(
+                path, picture->pixels, picture->width, picture->height) == NN_OK);
+}
+
+static void check_writes_the_same(const image *picture)
+{
+    image again;
+    size_t n, n_again;
+    write_picture(fuzz_path("first.png"), picture);
+    require(image_read(&again, fuzz_path("first.png")) == NN_OK);
+    require(again.width == picture->width && again.height == picture->height);
+    require(again.channels == picture->channels);
+    const size_t size = again.width * again.height * again.channels;
+    fuzz_written(again.pixels, size);
+    require(memcmp(picture->pixels, again.pixels, size) == 0);
+    write_picture(fuzz_path("second.png"), &again);
     uint8_t *first = fuzz_read("first.png", &n), *second = fuzz_read("second.png", &n_again);
     require(n == n_again && memcmp(first, second, n) == 0);
     free(first);
     free(second);
-    nn_free(again);
+    image_release(&again);
 }
 
 void fuzz_one(const uint8_t *data, size_t n)
 {
-    uint8_t *pixels = NULL;
-    size_t width = 0, height = 0;
+    image picture = {0};
     const char *path = fuzz_write("picture.png", data, n);
     fuzz_memory_begin();
-    const nn_status status = png_read_gray(&pixels, &width, &height, path);
+    const nn_status status = image_read(&picture, path);
     require(fuzz_memory_peak() <= BUFFERS + EXPANSION * n);
     require(status == NN_OK || status == NN_ERR_DATA);
     if (status != NN_OK) {
-        require(*nn_error_text() && !pixels && width == 0 && height == 0);
+        require(*nn_error_text() && !picture.pixels && picture.width == 0);
         return;
     }
-    fuzz_written(pixels, width * height);
-    require(pixels && width > 0 && height > 0 && width <= PNG_MAX_PIXELS / height);
-    if (width * height <= 1 << 16) {
-        check_writes_the_same(pixels, width, height);
+    require(picture.pixels && picture.width > 0 && picture.height > 0);
+    require(picture.channels == 1 || picture.channels == 3);
+    require(picture.width <= IMAGE_MAX_PIXELS / picture.height);
+    fuzz_written(picture.pixels, picture.width * picture.height * picture.channels);
+    if (picture.width * picture.height <= 1 << 16) {
+        check_writes_the_same(&picture);
     }
-    nn_free(pixels);
+    image_release(&picture);
 }
 
 /* ---- inputs ------------------------------------------------------------------------------- */
