@@ -163,7 +163,8 @@ function answerPanel(report, onUnits) {
         const reading = state.readings[chosen];
         state.chosen = chosen;
         const words = state.readings.map(one => answerWords(report, one));
-        large.textContent = words.map(([name]) => name).join(" ") || "–";
+        const gap = report.classes.every(name => name.length === 1) ? "" : " ";
+        large.textContent = words.map(([name]) => name).join(gap) || "–";
         small.textContent = words.length > 0 ? words[chosen][1] : "not a digit";
         large.classList.toggle("unsure", !reading || verdictOf(report, reading) !== "sure");
         large.classList.toggle("many", words.length > 1);
