@@ -2,6 +2,7 @@
 
 #include "eval_json.h"
 #include "pack.h"
+#include "shape.h"
 
 #include <math.h>
 #include <string.h>
@@ -283,5 +284,6 @@ void report_data(json *document, const report_source *source)
     add_calibration(document, source);
     add_history(document, source->history);
     add_digits(document, source);
+    json_number(document, document->root, "sure_from", (double)SURE_FROM);
     add_network(document, source->model);
 }

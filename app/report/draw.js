@@ -113,11 +113,10 @@ function unitLights(report) {
 
 /* Reads the digits of a picture: [{box, pixels, isDigit, run, guess, sure}]. */
 function readPicture(report, picture) {
-    const find = typeof prepare === "function" ? prepare : prepareDigits;
-    return find(picture).map(found => {
+    return prepare(picture).map(found => {
         const run = runNetwork(report.network, found.pixels);
         const guess = argmax(run.outputs);
-        return { box: found.place, isDigit: true, ...found, run, guess, sure: run.outputs[guess] };
+        return { ...found, run, guess, sure: run.outputs[guess] };
     });
 }
 

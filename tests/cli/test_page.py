@@ -4,6 +4,7 @@
 Exits with 77, which CTest shows as skipped, where the browser or its driver is missing.
 """
 
+import base64
 import contextlib
 import functools
 import json
@@ -19,6 +20,7 @@ import digits
 from digits import CliTest, needs_mnist
 
 try:
+    import numpy as np
     from selenium import webdriver
     from selenium.common.exceptions import WebDriverException
     from selenium.webdriver.chrome.service import Service
@@ -47,7 +49,7 @@ def start_browser(profile):
     browser = shutil.which("chromium") or shutil.which("chromium-browser")
     driver = shutil.which("chromedriver")
     if not webdriver:
-        return "python3-selenium is not installed"
+        return "python3-selenium or python3-numpy is not installed"
     if not browser or not driver:
         return "chromium or chromium-driver is not installed"
     options = webdriver.ChromeOptions()
@@ -256,6 +258,13 @@ class Drawing(PageTest):
             self.assertEqual(best, "147"[k])
             self.assertEqual(button.get_attribute("aria-pressed"), "true")
 
+    def test_a_scribble_is_no_digit(self):
+        self.open(generated()[0])
+        turns = [math.radians(160 * k) for k in range(10)]  # a star of nine points
+        self.draw([[(0.5 + 0.38 * math.cos(a), 0.5 + 0.38 * math.sin(a)) for a in turns]])
+        self.assertEqual(self.answer(), "–")
+        self.assertIn("not a digit", self.text(".answer-words .note"))
+
     def test_strokes_can_be_taken_back(self):
         self.open(generated()[0])
         self.draw(STROKES[1])
@@ -302,6 +311,135 @@ class Drawing(PageTest):
         (self.folder / "no.png").write_bytes(b"no picture")
         self.find("#picture-file").send_keys(str(self.folder / "no.png"))
         self.wait("return document.body.textContent.includes('is no picture that this browser')")
+
+
+# ---- the same in C and in JavaScript ------------------------------------------------------
+
+
+def ink(strokes, width, height, pen):
+    """How much of each pixel strokes of points in 0..1 cover, [height][width] in 0..1."""
+    y, x = np.mgrid[0:height, 0:width] + 0.5
+    nearest = np.full((height, width), np.inf)
+    for stroke in strokes:
+        points = [(px * width, py * height) for px, py in stroke]
+        for (ax, ay), (bx, by) in zip(points, points[1:] or points):
+            length = (bx - ax) ** 2 + (by - ay) ** 2 or 1
+            t = np.clip(((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length, 0, 1)
+            nearest = np.minimum(nearest, np.hypot(x - ax - t * (bx - ax), y - ay - t * (by - ay)))
+    return np.clip(pen / 2 - nearest + 0.5, 0, 1)
+
+
+def transformed(strokes, rng):
+    """The strokes turned, slanted, squeezed, moved and shaken a little."""
+    turn, slant = rng.normal(0, 0.12), rng.normal(0, 0.15)
+    wide, high = rng.uniform(0.55, 1.05, 2)
+    dx, dy = rng.uniform(-0.08, 0.08, 2)
+    made = []
+    for stroke in strokes:
+        points = []
+        for px, py in stroke:
+            u, v = (px - 0.5) * wide + slant * (0.5 - py) + rng.normal(0, 0.006), (py - 0.5) * high
+            points.append((0.5 + dx + u * math.cos(turn) - v * math.sin(turn),
+                           0.5 + dy + u * math.sin(turn) + v * math.cos(turn)))
+        made.append(points)
+    return made
+
+
+def simulated_picture(k, rng):
+    """Picture k of many kinds: (bytes [height][width][channels], a NumPy array)."""
+    width, height = (int(side) for side in rng.integers(40, 220, 2))
+    kind = k % 10
+    strokes = transformed(STROKES[int(rng.integers(10))], rng)
+    if kind == 8:  # several
+        strokes = [[(0.5 * x + 0.5 * half, y) for x, y in stroke] for half in (0, 1)
+                   for stroke in transformed(STROKES[int(rng.integers(10))], rng)]
+    elif kind == 9:  # a blank page, a scribble
+        strokes = [rng.uniform(0, 1, (40, 2)).tolist()] if k % 20 == 9 else []
+    cover = ink(strokes, width, height, rng.uniform(0.03, 0.12) * min(width, height) + 1)
+    y, x = np.mgrid[0:height, 0:width]
+    shade = 1 - rng.uniform(0, 0.5) * (x / width * rng.uniform() + y / height * rng.uniform())
+    paper, pen = rng.uniform(170, 255, 3), rng.uniform(0, 90, 3)
+    if kind in (0, 1):  # clean and grey, light on dark or dark on light
+        grey = 255 * cover if kind else 255 * (1 - cover)
+        return np.rint(grey).astype(np.uint8)[:, :, None]
+    colour = (paper * (1 - cover[:, :, None]) + pen * cover[:, :, None]) * shade[:, :, None]
+    if kind in (2, 3):
+        colour = 255 - colour
+    colour += rng.normal(0, rng.uniform(0, 9), colour.shape)
+    return np.rint(np.clip(colour, 0, 255)).astype(np.uint8)
+
+
+class Agreement(PageTest):
+    """The page and the program make the same 28 x 28 bytes of a picture, and read the same."""
+
+    READ = """
+        const [pictures, done] = arguments;
+        const text = bytes => btoa(String.fromCharCode(...bytes));
+        readReport().then(report => done(pictures.map(({pixels, ...shape}) =>
+            readPicture(report, {...shape, pixels: bytesOf(pixels)}).map(reading => ({
+                box: reading.box, pixels: text(reading.pixels),
+                probabilities: [...reading.run.outputs], verdict: verdictOf(report, reading)})))));
+    """
+
+    def in_the_page(self, pictures):
+        packed = [{"width": p.shape[1], "height": p.shape[0], "channels": p.shape[2],
+                   "pixels": base64.b64encode(p.tobytes()).decode()} for p in pictures]
+        return self.browser.execute_async_script(self.READ, packed)
+
+    def in_the_program(self, pictures, model):
+        names = []
+        for k, p in enumerate(pictures):
+            names.append(f"{k:03d}.png")
+            height, width, channels = p.shape
+            (self.folder / names[-1]).write_bytes(
+                digits.png(p.tobytes(), width, height, colour={1: 0, 3: 2, 4: 6}[channels]))
+        answer = self.digits("predict", "--model", model, "--prepare", "always", "--json",
+                             "--pixels", *names).json()["predictions"]
+        return [[one for one in answer if one["file"] == name] for name in names]
+
+    def drawings(self):
+        """Ten digits drawn on the field, as the page hands them to its reader."""
+        script = """
+            const strokes = arguments[0].map(s => s.map(p => p.map(v => v * FIELD_SIDE)));
+            const {pixels} = strokesPicture(strokes);
+            let text = '';
+            pixels.forEach(v => { text += String.fromCharCode(v); });
+            return btoa(text);"""
+        for strokes in STROKES.values():
+            raw = base64.b64decode(self.script(script, strokes))
+            yield np.frombuffer(raw, np.uint8).reshape(280, 280, 4)
+
+    def check(self, page, model):
+        self.open(page)
+        rng = np.random.default_rng(7)
+        pictures = [*self.drawings(), *(simulated_picture(k, rng) for k in range(190))]
+        here, there = self.in_the_page(pictures), self.in_the_program(pictures, model)
+        verdicts = set()
+        for k, (ours, theirs) in enumerate(zip(here, there)):
+            with self.subTest(picture=k):
+                if not ours:
+                    self.assertEqual([one["verdict"] for one in theirs], ["no digit"])
+                    self.assertNotIn("pixels", theirs[0])
+                    verdicts.add("blank")
+                    continue
+                self.assertEqual(len(ours), len(theirs))
+                for a, b in zip(ours, theirs):
+                    box = a["box"]
+                    self.assertEqual(base64.b64decode(a["pixels"]), bytes(b["pixels"]))
+                    self.assertEqual((box["left"], box["top"], box["right"] - box["left"],
+                                      box["bottom"] - box["top"]),
+                                     tuple(b["box"][key] for key in ("left", "top", "width",
+                                                                     "height")))
+                    self.assertEqual(a["verdict"], b["verdict"])
+                    verdicts.add(a["verdict"])
+                    if a["verdict"] != "no digit":
+                        self.assertEqual(len(a["probabilities"]), len(b["probabilities"]))
+                        for p, q in zip(a["probabilities"], b["probabilities"]):
+                            self.assertLess(abs(p - q), 1e-5)
+        self.assertEqual(verdicts, {"blank", "no digit", "unsure", "sure"})
+
+    def test_200_pictures_are_read_alike(self):
+        self.check(*(real() if digits.mnist() else generated()))
 
 
 # ---- looking around -----------------------------------------------------------------------
