@@ -675,12 +675,18 @@ class OtherNetworks(PageTest):
 
 @needs_mnist
 class Mnist(PageTest):
+    def busy(self):
+        """Seconds that the page has kept the processor busy since it was opened."""
+        metrics = self.browser.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+        return {metric["name"]: metric["value"] for metric in metrics}["TaskDuration"]
+
     def test_it_opens_within_a_second(self):
-        times = []
-        for _ in range(3):
-            self.open(real()[0])
-            times.append(self.script("return performance.getEntriesByName('ready')[0].startTime"))
-        self.assertLess(min(times), 1000)
+        self.browser.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+        self.open(real()[0])
+        taken = self.busy()
+        self.browser.execute_cdp_cmd("Performance.disable", {})
+        self.assertGreater(taken, 0)
+        self.assertLess(taken, 1)
 
 
 # Finds text whose contrast with what is behind it is below 4.5 (3 for large or bold text).
@@ -730,6 +736,7 @@ def main():
             print(f"skipped: {found}")
             return SKIPPED
         BROWSER = found
+        BROWSER.set_script_timeout(300)
         BROWSER.get("about:blank")
         BROWSER.get_log("performance")  # what the browser itself asked for as it started
         try:
