@@ -448,7 +448,12 @@ function fileChooser(take) {
         accept: "image/*",
         class: "unseen",
         id: "picture-file",
-        change: () => input.files[0] && take(input.files[0]),
+        change: () => {
+            if (input.files[0]) {
+                take(input.files[0]);
+                input.value = ""; /* the same file may be chosen again */
+            }
+        },
     });
     return [input, element("label", { for: "picture-file", class: "button" }, "Open a picture …")];
 }
