@@ -147,8 +147,10 @@ static int make_network(reproduction *r)
     }
     char *network = network_text(nn_net_config(r->model.net));
     run->network = network_text(nn_net_config(run->net));
-    int code = network && run->network ? EXIT_DONE : fail_memory();
-    if (code == EXIT_DONE && strcmp(network, run->network) != 0) {
+    int code = EXIT_DONE;
+    if (!network || !run->network) {
+        code = fail_memory();
+    } else if (strcmp(network, run->network) != 0) {
         complain("'%s' contradicts itself: its network is not the one that its options make",
                  r->model.path);
         advise("network  %s", network);
@@ -249,11 +251,19 @@ static const char *other_fact(const reproduction *r, size_t i)
     return strcmp(old, r->facts.items[i].value) != 0 ? old : NULL;
 }
 
-/* Compares bit for bit: 0 and -0 are not the same. */
+/* 0 and -0 are equal, but not the same bits. */
+static bool same_bits(nn_real a, nn_real b)
+{
+    unsigned char bits[2][sizeof a];
+    memcpy(bits[0], &a, sizeof a);
+    memcpy(bits[1], &b, sizeof b);
+    return memcmp(bits[0], bits[1], sizeof bits[0]) == 0;
+}
+
 static void compare_params(reproduction *r)
 {
     for (size_t k = 0; k < nn_net_n_params(r->run.net); k++) {
-        if (memcmp(nn_net_param(r->run.net, k), nn_net_param(r->model.net, k), sizeof(nn_real))) {
+        if (!same_bits(*nn_net_param(r->run.net, k), *nn_net_param(r->model.net, k))) {
             r->first = r->n_params_differ > 0 ? r->first : k;
             r->n_params_differ++;
         }
@@ -286,13 +296,13 @@ static void name_param(char text[2 * TEXT_NUMBER_SIZE], const nn_net *net, size_
     for (size_t l = 0; l < config->n_layers; l++) {
         size_t units = config->layers[l].units;
         if (k < units * inputs) {
-            snprintf(text, 2 * TEXT_NUMBER_SIZE, "fc%zu.weight[%zu][%zu]", l + 1, k / inputs,
-                     k % inputs);
+            snprintf(text, (size_t)2 * TEXT_NUMBER_SIZE, "fc%zu.weight[%zu][%zu]", l + 1,
+                     k / inputs, k % inputs);
             return;
         }
         k -= units * inputs;
         if (k < units) {
-            snprintf(text, 2 * TEXT_NUMBER_SIZE, "fc%zu.bias[%zu]", l + 1, k);
+            snprintf(text, (size_t)2 * TEXT_NUMBER_SIZE, "fc%zu.bias[%zu]", l + 1, k);
             return;
         }
         k -= units;

@@ -220,6 +220,6 @@ void normalise(uint8_t out[NORMAL_SIDE * NORMAL_SIDE], const plane *ink)
     square s = square_around(ink->at, ink->width, ink->width, ink->height);
     correct_pen(&s, &changed);
     resample(sums, &s, NORMAL_BOX);
-    stretch(boxed, sums, NORMAL_BOX * NORMAL_BOX);
+    stretch(boxed, sums, sizeof boxed);
     frame(out, boxed);
 }

@@ -409,22 +409,23 @@ static parsed take_value(const option_spec *spec, void *values)
 
 static parsed take_option(const command *cmd, void *values, int code, const char *argument)
 {
-    const option_spec *spec = find_spec(cmd, code);
-    if (code == 'h' || code == CODE_HELP) {
+    switch (code) {
+    case 'h':
+    case CODE_HELP:
         return PARSED_HELP;
-    }
-    if (code == CODE_VERSION) {
+    case CODE_VERSION:
         return PARSED_VERSION;
-    }
-    if (spec) {
-        return take_value(spec, values);
-    }
-    if (code == ':') {
-        complain_missing(cmd);
-    } else {
+    case '?':
         complain_unknown(cmd, argument);
+        return PARSED_WRONG;
+    case ':':
+        complain_missing(cmd);
+        return PARSED_WRONG;
+    default:
+        break;
     }
-    return PARSED_WRONG;
+    const option_spec *spec = find_spec(cmd, code);
+    return spec ? take_value(spec, values) : PARSED_WRONG;
 }
 
 static parsed check_arguments(const command *cmd, int n, char **arguments)

@@ -112,7 +112,7 @@ const char *option_expected(const option_spec *spec, char text[OPTION_TEXT_SIZE]
 const char *option_text(const option_spec *spec, const void *values, char text[OPTION_TEXT_SIZE]);
 
 /* Writes what an option does, with its range and default, and returns text. */
-#define OPTION_HELP_SIZE (2 * OPTION_TEXT_SIZE)
+#define OPTION_HELP_SIZE ((size_t)2 * OPTION_TEXT_SIZE)
 const char *option_help(const option_spec *spec, const void *defaults, char text[OPTION_HELP_SIZE]);
 
 /* Prints a command's help: usage, description, options with ranges and defaults, examples; 80

@@ -63,7 +63,7 @@ static nn_status describe_tensors(nn_tensors *out, const nn_trainer *t)
     static const char *const prefixes[N_BLOCKS] = {"", "velocity.", "kept."};
     const nn_config *config = &t->net->config;
     nn_tensors tensors;
-    nn_status status = nn_tensors_new(&tensors, 2 * N_BLOCKS * config->n_layers + N_OTHERS);
+    nn_status status = nn_tensors_new(&tensors, (size_t)2 * N_BLOCKS * config->n_layers + N_OTHERS);
     if (status != NN_OK) {
         return status;
     }
@@ -150,7 +150,11 @@ static bool add_real(cJSON *object, const char *key, double value)
     for (const char *c = text; *c; c++) {
         bool separator = !strchr("0123456789+-e", *c);
         if (!separator || n == 0 || plain[n - 1] != '.') {
-            plain[n++] = separator ? '.' : *c;
+            plain[n] = *c;
+            if (separator) {
+                plain[n] = '.';
+            }
+            n++;
         }
     }
     plain[n] = '\0';
@@ -380,7 +384,7 @@ static nn_status compare_texts(differences *d, const nn_safetensors *file, const
     nn_status status = NN_OK;
     if (!ours) {
         status = nn_fail(NN_ERR_MEMORY, "out of memory for the checkpoint '%s'", file->path);
-    } else if (!theirs) {
+    } else if (!found || !theirs) {
         status = nn_safetensors_unparsed(file, "its metadata do not say what training it is of");
     } else {
         compare(d, "", theirs, ours);

@@ -5,14 +5,14 @@
 /* The first bytes of characters, what must follow them, and the least character of each length:
  * the same one in more bytes would get past whoever looks for its bytes. */
 static const struct {
-    uint8_t mask, start;
     size_t more; /* bytes to follow */
     uint32_t least;
+    uint8_t mask, start;
 } forms[] = {
-    {0x80, 0x00, 0, 0},
-    {0xe0, 0xc0, 1, 0x80},
-    {0xf0, 0xe0, 2, 0x800},
-    {0xf8, 0xf0, 3, 0x10000},
+    {0, 0, 0x80, 0x00},
+    {1, 0x80, 0xe0, 0xc0},
+    {2, 0x800, 0xf0, 0xe0},
+    {3, 0x10000, 0xf8, 0xf0},
 };
 
 /* Returns the length of the character that text[n] begins with, n not being 0; 0 if it is none. */

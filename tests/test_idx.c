@@ -69,6 +69,18 @@ static blob vector(blob elements)
     return fixture_idx(0x08, 1, (const uint32_t[]){(uint32_t)elements.n}, elements);
 }
 
+/* Deflate reaches back 32 KiB at most, and gzip writes streams that do. */
+Test(idx, repetitions_far_back_are_unpacked)
+{
+    blob some = noise(30000), twice = fixture_join(some, some);
+    blob packed = fixture_gzip(vector(twice));
+    nn_idx idx;
+    cr_assert_lt(packed.n, 35000); /* the second half is told by the first */
+    cr_assert_eq(nn_idx_load(&idx, fixture_write("far.gz", packed)), NN_OK, "%s", nn_error_text());
+    cr_assert_arr_eq(idx.data, twice.data, twice.n);
+    nn_idx_release(&idx);
+}
+
 /* ---- what is read -------------------------------------------------------------------------- */
 
 Test(idx, reads_unsigned_bytes)
