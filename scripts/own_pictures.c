@@ -66,6 +66,14 @@ typedef struct {
 
 static page sheet, scratch;
 
+/* Keeps a copy in `scratch`, to read from while the page is written. */
+static void page_keep(const page *p)
+{
+    scratch.width = p->width;
+    scratch.height = p->height;
+    memcpy(scratch.ink, p->ink, (size_t)(p->width * p->height) * sizeof *p->ink);
+}
+
 static float ink_at(const page *p, int x, int y)
 {
     bool inside = x >= 0 && y >= 0 && x < p->width && y < p->height;
@@ -93,7 +101,7 @@ static void page_take(page *p, const uint8_t *digit)
 /* Makes each pixel scale x scale, as blocks or smoothly. */
 static void page_enlarge(page *p, int scale, bool smooth)
 {
-    scratch = *p;
+    page_keep(p);
     p->width *= scale;
     p->height *= scale;
     for (int y = 0; y < p->height; y++) {
@@ -109,7 +117,7 @@ static void page_enlarge(page *p, int scale, bool smooth)
 static void page_blur(page *p, int radius)
 {
     for (int turn = 0; turn < 2; turn++) {
-        scratch = *p;
+        page_keep(p);
         for (int y = 0; y < p->height; y++) {
             for (int x = 0; x < p->width; x++) {
                 float sum = 0;
@@ -128,7 +136,7 @@ static void page_turn(page *p, double degrees)
 {
     double cosine = cos(degrees * 3.14159265358979 / 180);
     double sine = sin(degrees * 3.14159265358979 / 180);
-    scratch = *p;
+    page_keep(p);
     for (int y = 0; y < p->height; y++) {
         for (int x = 0; x < p->width; x++) {
             double u = x - (p->width - 1) / 2.0, v = y - (p->height - 1) / 2.0;
@@ -151,7 +159,7 @@ static void page_sharpen(page *p)
 static void page_pen(page *p, int radius)
 {
     int reach = abs(radius);
-    scratch = *p;
+    page_keep(p);
     for (int y = 0; y < p->height; y++) {
         for (int x = 0; x < p->width; x++) {
             float best = p->ink[y * p->width + x];
@@ -170,7 +178,7 @@ static void page_pen(page *p, int radius)
 /* Adds paper on four sides. */
 static void page_widen(page *p, int left, int top, int right, int bottom)
 {
-    scratch = *p;
+    page_keep(p);
     p->width += left + right;
     p->height += top + bottom;
     for (int y = 0; y < p->height; y++) {
