@@ -104,11 +104,12 @@ static bool is_no_digit(const reading *read)
     return blank && !from->from_idx;
 }
 
-/* Only a softmax gives probabilities; other outputs are taken at their word. */
+/* Other outputs are taken at their word. */
 static bool has_probabilities(const nn_net *net)
 {
     const nn_config *config = nn_net_config(net);
-    return config->layers[config->n_layers - 1].activation == NN_SOFTMAX;
+    nn_activation last = config->layers[config->n_layers - 1].activation;
+    return last == NN_SOFTMAX || last == NN_SIGMOID;
 }
 
 static verdict judge(const run *r, const reading *read)
