@@ -10,7 +10,7 @@
 typedef struct {
     nn_writer *writer;
     const report_source *source;
-    const char *data; /* JSON */
+    const char *data; /* JSON in UTF-8 */
     size_t bytes;
 } page;
 
@@ -26,62 +26,42 @@ static void put_text(page *p, const char *text)
     put(p, text, strlen(text));
 }
 
-/* Returns how many bytes the character at s takes in UTF-8 (RFC 3629), or 0 if it is none. */
-static size_t character_length(const unsigned char *s)
+/* Returns what stands in a page's JSON for the character at s, or NULL for the character itself;
+ * *length is how many bytes it takes. Only strings hold any of these. Without "<" nothing in the
+ * JSON ends the script element that it stands in (HTML standard, "script data" states); U+2028 and
+ * U+2029 end lines in scripts. */
+static const char *json_escape(const char *s, size_t *length)
 {
-    if (s[0] < 0x80) {
-        return 1;
-    }
-    size_t n = s[0] >= 0xF0 ? 4 : s[0] >= 0xE0 ? 3 : 2;
-    unsigned second_low = s[0] == 0xE0 ? 0xA0 : s[0] == 0xF0 ? 0x90 : 0x80;
-    unsigned second_high = s[0] == 0xED ? 0x9F : s[0] == 0xF4 ? 0x8F : 0xBF;
-    if (s[0] < 0xC2 || s[0] > 0xF4 || s[1] < second_low || s[1] > second_high) {
-        return 0;
-    }
-    for (size_t i = 2; i < n; i++) {
-        if ((s[i] & 0xC0) != 0x80) {
-            return 0;
+    static const struct {
+        const char *character, *escape;
+    } escapes[] = {{"<", "\\u003c"},
+                   {">", "\\u003e"},
+                   {"&", "\\u0026"},
+                   {"\x7F", "\\u007f"},
+                   {"\xE2\x80\xA8", "\\u2028"},
+                   {"\xE2\x80\xA9", "\\u2029"}};
+    for (size_t i = 0; i < sizeof escapes / sizeof escapes[0]; i++) {
+        *length = strlen(escapes[i].character);
+        if (strncmp(s, escapes[i].character, *length) == 0) {
+            return escapes[i].escape;
         }
     }
-    return n;
-}
-
-/* Returns what stands in a page's JSON for the character at s, or NULL for the character itself.
- * Only strings hold any of these. Without "<" nothing in the JSON ends the script element that it
- * stands in (HTML standard, "script data" states); U+2028 and U+2029 end lines in scripts; bytes
- * that are no UTF-8 would make the page malformed. */
-static const char *json_escape(const unsigned char *s, size_t length)
-{
-    switch (*s) {
-    case '<':
-        return "\\u003c";
-    case '>':
-        return "\\u003e";
-    case '&':
-        return "\\u0026";
-    case 0x7F:
-        return "\\u007f";
-    default:
-        break;
-    }
-    if (length == 3 && s[0] == 0xE2 && s[1] == 0x80 && (s[2] == 0xA8 || s[2] == 0xA9)) {
-        return s[2] == 0xA8 ? "\\u2028" : "\\u2029";
-    }
-    return length == 0 ? "\\ufffd" : NULL;
+    *length = 1;
+    return NULL;
 }
 
 static void put_json(page *p, const char *text)
 {
     const char *from = text, *at = text;
     while (*at) {
-        size_t length = character_length((const unsigned char *)at);
-        const char *escape = json_escape((const unsigned char *)at, length);
+        size_t length;
+        const char *escape = json_escape(at, &length);
         if (escape) {
             put(p, from, (size_t)(at - from));
             put_text(p, escape);
-            from = at + (length > 0 ? length : 1);
+            from = at + length;
         }
-        at += length > 0 ? length : 1;
+        at += length;
     }
     put(p, from, (size_t)(at - from));
 }
@@ -145,7 +125,7 @@ static char *make_data(const report_source *source)
     json document;
     json_init(&document);
     report_data(&document, source);
-    char *text = document.failed ? NULL : cJSON_PrintUnformatted(document.root);
+    char *text = json_string(&document, false);
     json_release(&document);
     return text;
 }
@@ -164,7 +144,7 @@ nn_status report_write(const char *path, const report_source *source, size_t *by
     }
     p.data = data;
     put_page(&p);
-    cJSON_free(data);
+    nn_free(data);
     status = nn_writer_commit(p.writer);
     if (status == NN_OK) {
         *bytes = p.bytes;
