@@ -99,6 +99,26 @@ static bool read_rows(reader *r)
     return true;
 }
 
+/* Whether no chunk up to the last claims more bytes than the file has: libpng takes memory for a
+ * chunk first, 2 GiB if it is told so, and reads it then. (png_set_chunk_malloc_max only warns
+ * where errors are benign.) */
+static bool chunks_fit(const uint8_t *bytes, size_t n)
+{
+    const size_t field = 4; /* bytes of a chunk's length, type and CRC each */
+    for (size_t at = 8; at <= n && n - at >= 2 * field;) {
+        const uint8_t *head = bytes + at;
+        const size_t length = png_get_uint_32(head), left = n - at - 2 * field;
+        if (memcmp(head + field, "IEND", field) == 0) {
+            break;
+        }
+        if (left < field || length > left - field) {
+            return false;
+        }
+        at += 3 * field + length;
+    }
+    return true;
+}
+
 static bool read_safely(reader *r)
 {
     if (setjmp(png_jmpbuf(r->png))) {
@@ -106,7 +126,9 @@ static bool read_safely(reader *r)
     }
     png_set_read_fn(r->png, r, take_bytes);
     png_set_benign_errors(r->png, 1);
-    png_set_chunk_malloc_max(r->png, r->file->n); /* it would believe a chunk that claims 2 GiB */
+    if (!chunks_fit(r->file->bytes, r->file->n)) {
+        png_error(r->png, "it ends early");
+    }
     png_read_info(r->png, r->info);
     r->status = check_header(r);
     return r->status == NN_OK && read_rows(r);

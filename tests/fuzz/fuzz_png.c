@@ -1,6 +1,6 @@
-/* Promise: a PNG file is read as a picture, or refused with a reason; what was read is written as a
- * picture that reads the same and is written as the very same bytes; and refusing takes memory in
- * proportion to the file. */
+/* Promise: a PNG, PGM or PPM file is read as a picture, or refused with a reason; what was read is
+ * written as a picture that reads the same and is written as the very same bytes; and refusing
+ * takes memory in proportion to the file. */
 #include "fuzz.h"
 #include "image.h"
 #include "png.h"
@@ -9,9 +9,9 @@
 #include <zlib.h>
 
 enum {
-    BUFFERS = 1 << 20,     /* bytes of memory that do not depend on the file */
-    EXPANSION = 1032 * 32, /* deflate makes 1032 bytes of one, each with eight pixels of a palette,
-                              which become four bytes each */
+    BUFFERS = 1 << 20,        /* bytes of memory that do not depend on the file */
+    EXPANSION = 1032 * 8 * 8, /* deflate makes 1032 bytes of one, each with eight pixels of four
+                                 bytes, which libpng may hold a second time */
     SIGNATURE = 8,
     CHUNK = 12 /* length, type and CRC-32 of a chunk */
 };
@@ -127,6 +127,15 @@ void fuzz_seeds(fuzz_seed *seed)
     uint8_t *data = fuzz_read("seed.png", &n);
     seed(data, n);
     free(data);
+    static const char *const pnm[] = {
+        "P5 3 2 255\nabcdef",        "P5\n# comment\n2 2\n65535\nabcdefgh",
+        "P6 1 2 255\nabcdef",        "P2 2 2 15\n0 1\n2 15\n",
+        "P3 1 1 255 1 2 3 ",         "P5 99999 99999 255\n",
+        "P2 1 1 65535 # a\n 65535 ", "P5 1 1 0\na",
+    };
+    for (size_t k = 0; k < sizeof pnm / sizeof pnm[0]; k++) {
+        seed(pnm[k], strlen(pnm[k]));
+    }
     seed("\x89PNG\r\n\x1a\n", SIGNATURE);
     seed("", 0);
 }
@@ -194,8 +203,9 @@ static size_t mutate_picture(uint8_t *data, size_t n, size_t max)
 
 size_t fuzz_mutate(uint8_t *data, size_t n, size_t max, uint32_t random)
 {
-    n = random % 4 == 0 ? mutate_picture(data, n, max) : LLVMFuzzerMutate(data, n, max);
-    if (random % 16 != 15) {
+    const bool png = n > SIGNATURE && data[0] == 0x89;
+    n = png && random % 4 == 0 ? mutate_picture(data, n, max) : LLVMFuzzerMutate(data, n, max);
+    if (png && random % 16 != 15) {
         mend_crcs(data, n);
     }
     return n;
