@@ -22,8 +22,10 @@ def read(name):
 def known_tests():
     """Names of tests: those that CTest runs, `suite.name` of Criterion's, and `cli_X.test_name`."""
     build = os.path.dirname(os.environ["EXAMPLE"])
-    with open(os.path.join(build, "CTestTestfile.cmake"), encoding="utf-8") as file:
-        names = set(re.findall(r"^add_test\((?:\[=\[)?(\w+)", file.read(), re.MULTILINE))
+    names = set()
+    for folder in (build, os.path.join(build, "fuzz")):
+        with open(os.path.join(folder, "CTestTestfile.cmake"), encoding="utf-8") as file:
+            names |= set(re.findall(r"^add_test\((?:\[=\[)?(\w+)", file.read(), re.MULTILINE))
     for name in list(names):
         if os.path.exists(os.path.join(TOP, f"tests/{name}.c")):
             names |= {".".join(found) for found in
