@@ -84,7 +84,7 @@ static void print_labels(const label_counts *counts, const terminal *screen)
 /* Draws the pictures from k on that fit side by side, n at most; returns how many. */
 static size_t print_some_pictures(const inspection *what, const nn_idx *idx, size_t k, size_t n)
 {
-    captioned_picture some[SIDE_BY_SIDE] = {{NULL}};
+    captioned_picture some[SIDE_BY_SIDE] = {{.pixels = NULL}};
     size_t rows = idx->dims[1], columns = idx->dims[2];
     n = n < SIDE_BY_SIDE ? n : SIDE_BY_SIDE;
     for (size_t i = 0; i < n; i++) {

@@ -62,7 +62,7 @@ const char *sparkline_text(char text[SPARKLINE_TEXT_SIZE], const sparkline *s, s
                                          "\xe2\x96\x87", "\xe2\x96\x88"}; /* U+2581 to U+2588 */
     static const char *const plain[] = {"_", ".", "-", "~", "=", "+", "*", "#"};
     const double levels = 8;
-    double values[SPARKLINE_VALUES], low = INFINITY, high = -INFINITY;
+    double values[SPARKLINE_VALUES], low = HUGE_VAL, high = -HUGE_VAL;
     size_t n = all_values(values, s);
     columns = columns < SPARKLINE_COLUMNS ? columns : SPARKLINE_COLUMNS;
     columns = columns < n ? columns : n;

@@ -32,7 +32,7 @@ Test(sparkline, places_values_between_the_least_and_the_largest)
 
 Test(sparkline, needs_two_values)
 {
-    const double one[] = {1, NAN, INFINITY, -INFINITY};
+    const double one[] = {1, (double)NAN, HUGE_VAL, -HUGE_VAL};
     cr_expect_str_eq(draw(one, 0, 20, true), "");
     cr_expect_str_eq(draw(one, 4, 20, true), "");
 }
