@@ -40,7 +40,7 @@ static void vector_load_pixels(float *x, size_t x_stride, const nn_pixel_batch *
 
 /* ---- packing ---- */
 
-#define CHUNK 64 /* pixels whose use one machine word tells */
+#define CHUNK ((size_t)64) /* pixels whose use one machine word tells */
 
 /* A tile of samples, and where its pack is. */
 typedef struct {
