@@ -44,6 +44,7 @@ static uint8_t square_mean(const image *from, size_t channel, size_t left, size_
 static nn_status shrink(plane *out, const image *from, size_t channel, size_t factor)
 {
     plane small;
+    factor = larger(factor, 1);
     nn_status status = plane_init(&small, (from->width + factor - 1) / factor,
                                   (from->height + factor - 1) / factor);
     if (status != NN_OK) {
@@ -76,7 +77,7 @@ static uint64_t variation(const plane *p)
     for (size_t i = 0; i < n; i++) {
         sum += p->at[i];
     }
-    uint64_t mean = sum / n;
+    uint64_t mean = sum / larger(n, 1);
     for (size_t i = 0; i < n; i++) {
         uint64_t distance = p->at[i] > mean ? p->at[i] - mean : mean - p->at[i];
         squares += distance * distance;
@@ -180,7 +181,7 @@ static int64_t window_mean(const uint32_t *sums, const plane *p, size_t x, size_
     size_t top = y > reach ? y - reach : 0, bottom = smaller(y + reach + 1, p->height);
     const uint32_t *upper = sums + top * (p->width + 1), *lower = sums + bottom * (p->width + 1);
     size_t sum = (size_t)lower[right] - lower[left] - upper[right] + upper[left];
-    return (int64_t)(sum / ((right - left) * (bottom - top)));
+    return (int64_t)(sum / larger((right - left) * (bottom - top), 1));
 }
 
 /* Ink is rarer than paper, so it lies farther from the mean around it: the sum of the cubes of
@@ -230,7 +231,7 @@ typedef struct {
 static between place(size_t pixel, size_t side, size_t cells)
 {
     size_t middle = 2 * pixel + 1;
-    if (middle < side) {
+    if (side < 1 || middle < side) {
         return (between){0, 0, 0};
     }
     size_t at = (middle - side) / (2 * side);
@@ -387,8 +388,11 @@ static void smooth(plane *p)
 nn_status light_measure(light *out, const image *picture)
 {
     light l = {0};
+    if (picture->width < 1 || picture->height < 1) {
+        return nn_fail(NN_ERR_ARGUMENT, "a picture must have at least 1 pixel");
+    }
     size_t side = larger(picture->width, picture->height);
-    l.factor = (side + LIGHT_MAX_SIDE - 1) / LIGHT_MAX_SIDE;
+    l.factor = larger((side + LIGHT_MAX_SIDE - 1) / LIGHT_MAX_SIDE, 1);
     nn_status status = picture->channels == 1 ? shrink(&l.dark, picture, 0, l.factor)
                                               : grey_of_colours(&l.dark, picture, l.factor);
     if (status == NN_OK) {

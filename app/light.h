@@ -17,7 +17,7 @@ typedef struct {
     uint8_t paper, ink; /* usual darkness of either; ink - paper is the contrast */
 } light;
 
-/* Looks at a picture. NN_ERR_MEMORY. */
+/* Looks at a picture. NN_ERR_MEMORY; NN_ERR_ARGUMENT: it has no pixels. */
 nn_status light_measure(light *out, const image *picture);
 
 void light_release(light *l);

@@ -62,13 +62,14 @@ enum {
 static size_t follow(finder *f, size_t start, uint16_t number, box *around, bool *strong)
 {
     const plane *dark = &f->l->dark;
+    const size_t width = larger(dark->width, 1);
     size_t n = 0;
     *around = (box){SIZE_MAX, SIZE_MAX, 0, 0};
     *strong = false;
     f->queue[n++] = (uint32_t)start;
     f->piece[start] = number;
     for (size_t k = 0; k < n; k++) {
-        size_t x = f->queue[k] % dark->width, y = f->queue[k] / dark->width;
+        size_t x = f->queue[k] % width, y = f->queue[k] / width;
         const box own = {x, y, x + 1, y + 1};
         *around = box_around(around, &own);
         *strong = *strong || dark->at[f->queue[k]] >= f->strong;
