@@ -26,6 +26,9 @@ def known_tests():
     for folder in (build, os.path.join(build, "fuzz")):
         with open(os.path.join(folder, "CTestTestfile.cmake"), encoding="utf-8") as file:
             names |= set(re.findall(r"^add_test\((?:\[=\[)?(\w+)", file.read(), re.MULTILINE))
+    # Some of those in cli/ run in some builds only.
+    names |= {f"cli_{name[5:-3]}" for name in os.listdir(os.path.join(TOP, "tests/cli"))
+              if name.startswith("test_")}
     for name in list(names):
         if os.path.exists(os.path.join(TOP, f"tests/{name}.c")):
             names |= {".".join(found) for found in
