@@ -2,6 +2,7 @@
  * batch, comes to the same bits as one that was left alone; a checkpoint that is damaged, or of
  * another training, is refused and leaves the training where it stood. */
 #include "fixtures.h"
+#include "train.h"
 
 #include <cjson/cJSON.h>
 #include <criterion/criterion.h>
@@ -110,6 +111,12 @@ static const recipe recipes[] = {
      0.5,
      false,
      {.epochs = 3, .batch = 23, .learning_rate = 0.1, .mask = NN_MASK_EPOCH}},
+    {5,
+     NN_TANH,
+     0.3,
+     0.2,
+     false,
+     {.epochs = 2, .batch = 1, .learning_rate = 0.05, .mask = NN_MASK_EPOCH}},
 };
 
 enum {
@@ -446,6 +453,27 @@ Test(checkpoint, training_that_has_overflowed_is_not_saved)
     end(&r);
 }
 
+/* The loss shows neither in a velocity nor in the parameters to fall back to what has overflowed.
+ */
+Test(checkpoint, number_that_is_not_finite_is_not_saved)
+{
+    static const nn_real wrong[] = {INFINITY, -INFINITY, NAN};
+    run r;
+    train_to(&r, &plain, 8);
+    nn_real *const blocks[] = {r.net->params, nn_sgd_velocity(r.trainer->sgd),
+                               r.trainer->kept->params};
+    const size_t places[] = {nn_net_place(r.net, 0), nn_net_place(r.net, r.net->n_params - 1)};
+    for (size_t k = 0; k < 3 * 2 * 3; k++) {
+        nn_real *at = &blocks[k / 6][places[k / 3 % 2]], before = *at;
+        *at = wrong[k % 3];
+        cr_assert_eq(nn_checkpoint_save(r.trainer, fixture_path("point")), NN_ERR_DIVERGED);
+        cr_assert_eq(fixture_count(), 0);
+        *at = before;
+    }
+    save(&r, "point");
+    end(&r);
+}
+
 /* ---- the file ------------------------------------------------------------------------------ */
 
 Test(checkpoint, saving_what_was_loaded_gives_the_same_bytes)
@@ -538,6 +566,33 @@ Test(checkpoint, file_tells_where_the_training_stands)
     }
     (void)tensor_of(file, "order", &n);
     cr_assert_eq(n, 4 * N_LEARN);
+}
+
+/* Finds a text in the header, in which a quotation mark in the metadata is escaped. */
+static bool header_has(blob file, const char *text)
+{
+    return strstr((char *)file.data + 8, text) != NULL;
+}
+
+/* Ours are those of zlib, over the pixels and then the labels. */
+Test(checkpoint, file_tells_the_data_by_their_crc)
+{
+    recipe validated = plain;
+    run r;
+    validated.validate = true;
+    begin(&r, &validated);
+    save(&r, "validated");
+    const uLong ours[] = {
+        crc32(crc32(0, pixels, N_LEARN * N_PIXELS), labels, N_LEARN),
+        crc32(crc32(0, pixels + N_LEARN * N_PIXELS, N_VALIDATE * N_PIXELS), labels + N_LEARN,
+              N_VALIDATE),
+    };
+    static const char *const keys[] = {"training-crc32", "validation-crc32"};
+    for (size_t k = 0; k < 2; k++) {
+        const char *text = fixture_text("\\\"%s\\\":\\\"%08lx\\\"", keys[k], ours[k]);
+        cr_assert(header_has(fixture_read("validated"), text), "no %s", text);
+    }
+    end(&r);
 }
 
 /* Returns what follows "'PATH' is " in the text of a refusal with this code; the training must then
@@ -744,6 +799,25 @@ Test(checkpoint, generator_that_stands_still_is_refused)
     }
 }
 
+/* One word that is not 0 is enough, whichever it is. */
+Test(checkpoint, generator_with_one_word_is_taken)
+{
+    static const char *const names[] = {"generator", "mask_generator"};
+    for (size_t k = 0; k < 2 * 4; k++) {
+        blob file = file_of_8();
+        run r;
+        for (size_t word = 0; word < 4; word++) {
+            file = patched_file(file, names[k / 4], word, 8, word == k % 4);
+        }
+        fixture_write("taken", file);
+        begin(&r, &plain);
+        load(&r, "taken");
+        save(&r, "again");
+        cr_assert(same_bytes(file, fixture_read("again")), "%s, word %zu", names[k / 4], k % 4);
+        end(&r);
+    }
+}
+
 Test(checkpoint, number_that_is_not_finite_is_refused)
 {
     static const char *const names[] = {"fc1.weight", "fc2.bias", "velocity.fc2.weight",
@@ -921,12 +995,17 @@ Test(checkpoint, training_on_numbers_is_resumed_and_told_by_them)
     assert_same(&whole, &part, "XOR");
     end(&part);
 
-    y[2] = 0.5f;
-    part = (run){.stop_at = 0};
-    cr_assert_eq(nn_net_new(&part.net, &config, 1), NN_OK);
-    cr_assert_eq(nn_trainer_new(&part.trainer, part.net, &data, NULL, &options), NN_OK);
-    cr_assert_eq(nn_checkpoint_load(part.trainer, fixture_path("point")), NN_ERR_DATA);
-    end(&part);
+    for (size_t k = 0; k < 8 + 4; k++) {
+        float *changed = k < 8 ? &x[k] : &y[k - 8], before = *changed;
+        *changed = 0.5f;
+        part = (run){.stop_at = 0};
+        cr_assert_eq(nn_net_new(&part.net, &config, 1), NN_OK);
+        cr_assert_eq(nn_trainer_new(&part.trainer, part.net, &data, NULL, &options), NN_OK);
+        cr_assert_eq(nn_checkpoint_load(part.trainer, fixture_path("point")), NN_ERR_DATA,
+                     "number %zu", k);
+        end(&part);
+        *changed = before;
+    }
     end(&whole);
 }
 

@@ -52,14 +52,23 @@ static void regain_rights(void)
     }
 }
 
-/* The lowest free descriptor: the same before and after, if nothing was left open or closed that
- * was another's. */
+/* The next open takes it. */
 static int free_descriptor(void)
 {
     const int fd = dup(STDERR_FILENO);
     cr_assert_geq(fd, 0);
     (void)close(fd);
     return fd;
+}
+
+/* As many before and after, if nothing was left open or closed that was another's. */
+static size_t count_descriptors(void)
+{
+    size_t n = 0;
+    for (int fd = 0; fd < 256; fd++) {
+        n += fcntl(fd, F_GETFD) != -1;
+    }
+    return n;
 }
 
 /* ---- reading ------------------------------------------------------------------------------ */
@@ -548,11 +557,40 @@ static void unlink_temporary(void)
 /* Another process tidies between the temporary's creation and the lock on it. */
 Test(file, temporary_that_was_tidied_away_before_it_was_held_is_made_again)
 {
+    const size_t before = count_descriptors();
     fault_before(FAULT_STAT, 2, unlink_temporary);
     cr_assert_eq(write_text(fixture_path("a"), "x"), NN_OK, "%s", nn_error_text());
     assert_holds("a", "x");
     cr_assert_eq(fixture_count(), 1);
     cr_assert_eq(fault_calls(FAULT_STAT), 3); /* the target, the temporary, the next one */
+    cr_assert_eq(count_descriptors(), before);
+}
+
+static void leave_error_of_a_lock(void)
+{
+    errno = EWOULDBLOCK;
+}
+
+/* Calls that succeed leave errno as it was: it says nothing about them. */
+Test(file, error_of_an_earlier_call_is_not_taken_for_a_lock)
+{
+    fault_before(FAULT_OPEN, 2, leave_error_of_a_lock); /* the temporary is opened, then locked */
+    cr_assert_eq(write_text(fixture_path("a"), "x"), NN_OK, "%s", nn_error_text());
+    assert_holds("a", "x");
+    cr_assert_eq(fixture_count(), 1);
+}
+
+/* As a program finds it that was started without standard input. */
+Test(file, tidying_works_on_descriptor_0)
+{
+    nn_writer *writer;
+    fixture_write(".nnlib-1-0.tmp", BYTES("left by a crash"));
+    cr_assert_eq(nn_writer_open(&writer, fixture_path("a")), NN_OK);
+    (void)close(0);
+    nn_writer_tidy(writer);
+    cr_assert_eq(fcntl(0, F_GETFD), -1);
+    nn_writer_abandon(writer);
+    cr_assert_eq(fixture_count(), 0);
 }
 
 static void tidy_elsewhere(void)
@@ -854,10 +892,10 @@ ParameterizedTest(struct failure *failure, file, failure_of_any_call_leaves_the_
                    place + 2);
     fault_at(failure->call, failure->n, failure->error, false);
     fault_short(3); /* so that there are two writes */
-    const int before = free_descriptor();
+    const size_t before = count_descriptors();
     assert_failed(write_text(path, "hello"), NN_ERR_IO, text);
     cr_assert_geq(fault_calls(failure->call), failure->n);
-    cr_assert_eq(free_descriptor(), before);
+    cr_assert_eq(count_descriptors(), before);
     assert_holds("a", "old");
     cr_assert_eq(fixture_count(), 1);
 }

@@ -113,6 +113,23 @@ Test(png, sizes_that_no_picture_has_are_refused)
     cr_assert_eq(fixture_count(), 0);
 }
 
+/* Without memory, pixels are asked for nowhere. */
+Test(png, largest_pictures_fail_for_want_of_memory_only)
+{
+    const size_t half = INT_MAX / 2; /* filtered lines, a byte longer than the pixels' */
+    const char *path = fixture_path("none.png");
+    fault_at(FAULT_ALLOC, 1, ENOMEM, true);
+    cr_assert_eq(png_write_gray(path, pattern, 1, half / 2), NN_ERR_MEMORY);
+    cr_assert_eq(png_write_gray(path, pattern, 1, half / 2 + 1), NN_ERR_ARGUMENT);
+    cr_assert_eq(png_write_gray(path, pattern, half - 1, 1), NN_ERR_MEMORY);
+    cr_assert_eq(png_write_gray(path, pattern, half, 1), NN_ERR_ARGUMENT);
+    cr_assert_eq(png_write_rgb(path, pattern, 1, half / 4), NN_ERR_MEMORY);
+    cr_assert_eq(png_write_rgb(path, pattern, 1, half / 4 + 1), NN_ERR_ARGUMENT);
+    cr_assert_eq(png_write_rgb(path, pattern, (half - 1) / 3, 1), NN_ERR_MEMORY);
+    cr_assert_eq(png_write_rgb(path, pattern, half / 3 + 1, 1), NN_ERR_ARGUMENT);
+    cr_assert_eq(fixture_count(), 0);
+}
+
 /* Lets the n-th call of a kind fail, for n = 1, 2, ..., until a picture is written without that
  * call; after each failure the old file must be there, alone and as it was. Returns the number of
  * failures. */

@@ -6,6 +6,8 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 TestSuite(train, .init = fixtures_begin, .fini = fixtures_end);
@@ -1008,4 +1010,63 @@ Test(train, memory_is_asked_for_before_the_first_epoch_only)
         nn_net_free(net);
     }
     cr_assert_eq(calls[0], calls[1]);
+}
+
+/* ---- threads ------------------------------------------------------------------------------- */
+
+/* Returns how many threads this process has; skips the test where the system does not tell. */
+static size_t count_threads(void)
+{
+    FILE *file = fopen("/proc/self/status", "r");
+    char text[256];
+    size_t n = 0;
+    while (file && n == 0 && fgets(text, sizeof text, file)) {
+        n = strncmp(text, "Threads:", 8) == 0 ? strtoul(text + 8, NULL, 10) : 0;
+    }
+    if (file) {
+        (void)fclose(file);
+    }
+    if (n == 0) {
+        cr_skip_test("this system does not count threads");
+    }
+    return n;
+}
+
+static bool note_threads(void *context, size_t epoch, size_t images_done, double mean_loss)
+{
+    size_t *n = context;
+    (void)epoch;
+    (void)images_done;
+    (void)mean_loss;
+    *n = count_threads();
+    return true;
+}
+
+/* That one joined may be counted for a moment still; its memory is not. */
+Test(train, threads_share_a_wide_layer_and_are_dismissed)
+{
+    enum {
+        SAMPLES = 64,
+        INPUTS = 512
+    };
+    static const uint8_t pixels[SAMPLES * INPUTS] = {1};
+    static const uint8_t labels[SAMPLES] = {1};
+    const nn_data data = {
+        .n = SAMPLES, .inputs = INPUTS, .outputs = 128, .pixels = pixels, .labels = labels};
+    const nn_layer layer = {128, NN_SOFTMAX, 0};
+    const nn_config config = {.inputs = INPUTS, .n_layers = 1, .layers = &layer};
+    nn_net *net = new_net(&config, 1);
+    const size_t blocks = fault_blocks(), before = count_threads();
+    for (size_t threads = 1; threads <= 3; threads += 2) {
+        size_t during = 0;
+        nn_train_options options = options_for(NULL);
+        options.batch = SAMPLES;
+        options.threads = threads;
+        options.context = &during;
+        options.on_batch = note_threads;
+        train(net, &data, &options);
+        cr_assert_eq(during, before + threads - 1);
+        cr_assert_eq(fault_blocks(), blocks);
+    }
+    nn_net_free(net);
 }
