@@ -8,8 +8,10 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -592,6 +594,25 @@ Test(checkpoint, file_tells_the_data_by_their_crc)
         const char *text = fixture_text("\\\"%s\\\":\\\"%08lx\\\"", keys[k], ours[k]);
         cr_assert(header_has(fixture_read("validated"), text), "no %s", text);
     }
+    end(&r);
+}
+
+/* Pashto has a decimal point of two bytes. */
+Test(checkpoint, decimal_point_of_two_bytes_changes_no_byte)
+{
+    const blob file = file_of_8();
+    run r;
+    const char *make = fixture_text("localedef -i ps_AF -f UTF-8 '%s' >&2", fixture_path("two"));
+    if (system(make) != 0 || setenv("LOCPATH", fixture_path(""), 1) != 0 ||
+        !setlocale(LC_ALL, "two")) {
+        cr_skip("there is no Pashto locale, nor a way to make it");
+    }
+    cr_assert_str_eq(fixture_text("%g", 0.5), "0\xd9\xab"
+                                              "5");
+    train_to(&r, &plain, 8);
+    save(&r, "again");
+    cr_assert(same_bytes(file, fixture_read("again")));
+    load(&r, "eight");
     end(&r);
 }
 
