@@ -88,7 +88,7 @@ build_packages=(cmake ninja-build gcc libc6-dev pkg-config
     nettle-dev)
 # shellcheck disable=SC2034 # for those who source this
 test_packages=("${build_packages[@]}" libcriterion-dev python3 python3-numpy
-    curl ca-certificates strace nodejs)
+    curl ca-certificates strace nodejs locales)
 # shellcheck disable=SC2034 # for those who source this
 browser_packages=(chromium chromium-driver python3-selenium)
 
@@ -118,6 +118,7 @@ is_present() {
     chromium) command -v chromium || command -v chromium-browser ;;
     chromium-driver) command -v chromedriver ;;
     python3-selenium) python3 -c 'import selenium' ;;
+    locales) command -v localedef ;;
     ca-certificates | libclang-rt-dev) true ;; # come with curl and clang
     *) command -v "$1" ;;
     esac >/dev/null 2>&1
