@@ -1,4 +1,5 @@
 #include "canvas.h"
+#include "plane.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -125,11 +126,6 @@ colour colour_mix(colour paper, colour ink, double share)
 {
     return (colour){mix(paper.red, ink.red, share), mix(paper.green, ink.green, share),
                     mix(paper.blue, ink.blue, share)};
-}
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
 }
 
 void canvas_fill(canvas *page, size_t left, size_t top, size_t width, size_t height, colour c)

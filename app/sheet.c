@@ -2,6 +2,7 @@
 #include "sheet.h"
 
 #include "canvas.h"
+#include "plane.h"
 #include "png.h"
 
 #include <stdbool.h>
@@ -72,11 +73,6 @@ struct layout {
     size_t scale; /* of the heading; the legend's is one less */
     char heading[HEADING_MAX + 32];
 };
-
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
 
 /* Chooses the number of columns so that the cards fill a page of 4 : 3. */
 static void lay_cards(struct layout *plan)

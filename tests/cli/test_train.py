@@ -94,11 +94,6 @@ class Options(TrainTest):
         self.train("--epochs", 7, "--epochs", 1)
         self.assertEqual(metadata(self.model())["epochs"], "1")
 
-    def test_a_comma_locale_changes_nothing(self):
-        self.train("--out", "plain")
-        self.train("--out", "comma", env={"LC_ALL": "de_DE.UTF-8", "LC_NUMERIC": "de_DE.UTF-8"})
-        self.assertEqual(self.model("plain").read_bytes(), self.model("comma").read_bytes())
-
 
 class Report(TrainTest):
     def test_the_architecture_and_its_11935_parameters_are_printed(self):
