@@ -25,6 +25,7 @@ struct nn_state {
     bool learning;     /* whether that pass was one of training */
     bool masked_input; /* whether that pass had dropout on its inputs */
     size_t ahead;      /* see nn_state_expect */
+    const nn_ink *ink; /* of the training data; NULL: none */
     size_t n_layers;
     layer_state input; /* z is x; no slope, no delta */
     layer_state layers[NN_MAX_LAYERS];
@@ -71,7 +72,7 @@ static size_t place_arrays(nn_state *state, nn_real *block, const nn_net *net, b
     size_t used = 0, max_batch = state->max_batch;
     state->input.units = config->inputs;
     state->input.stride = NN_X_STRIDE(config->inputs);
-    state->input.z = take(block, &used, max_batch * state->input.stride);
+    state->input.z = take(block, &used, NN_X_ROWS(max_batch) * state->input.stride);
     if (gradients && config->input_dropout > 0) {
         state->input.mask = take(block, &used, max_batch * state->input.stride);
         state->input.one_mask = take(block, &used, state->input.stride);
@@ -115,8 +116,7 @@ nn_status nn_state_new_shared(nn_state **out, const nn_net *net, size_t max_batc
     state->n_layers = net->config.n_layers;
     state->block = nn_alloc_array(place_arrays(state, NULL, net, gradients), sizeof(nn_real));
     state->sums = nn_alloc_array(max_batch, sizeof *state->sums);
-    state->lists =
-        nn_alloc_array(NN_LISTS_SIZE(max_batch, net->config.inputs), sizeof *state->lists);
+    state->lists = nn_alloc_array(NN_LISTS_SIZE(net->config.inputs), sizeof *state->lists);
     if (!state->block || !state->sums || !state->lists) {
         nn_state_free(state);
         return nn_fail(NN_ERR_MEMORY, "out of memory for batches of %zu samples", max_batch);
@@ -192,8 +192,20 @@ static void apply_mask(nn_real *values, const nn_real *mask, size_t count)
 
 static nn_pixel_batch pixel_batch(const nn_state *state, const nn_batch *batch)
 {
-    return (nn_pixel_batch){batch->data->pixels, batch->index, batch->n,
-                            batch->data->inputs, state->ahead, state->learning};
+    const nn_data *data = batch->data;
+    const bool has_ink = state->learning && state->ink && state->ink->pixels == data->pixels;
+    return (nn_pixel_batch){.pixels = data->pixels,
+                            .index = batch->index,
+                            .n = batch->n,
+                            .inputs = data->inputs,
+                            .ahead = state->ahead,
+                            .learning = state->learning,
+                            .ink = has_ink ? state->ink : NULL};
+}
+
+void nn_state_use_ink(nn_state *state, const nn_ink *ink)
+{
+    state->ink = ink;
 }
 
 void nn_state_expect(nn_state *state, size_t ahead)
@@ -318,32 +330,27 @@ const nn_real *nn_hidden(const nn_state *state, size_t l, size_t b)
 
 /* ---- loss ---- */
 
-/* The targets of a sample: numbers, or the label of the unit whose target is 1. */
-typedef struct {
-    const nn_real *y;
-    size_t label; /* NO_LABEL: y are the data's own */
-    size_t width; /* of y: the units, or with a label the whole row */
-} target;
-
-#define NO_LABEL SIZE_MAX
-
-/* With a label, drop_target follows. */
-static target take_target(nn_state *state, const nn_batch *batch, size_t b)
+static nn_targets targets_of(const nn_batch *batch)
 {
     const nn_data *data = batch->data;
-    size_t sample = batch->index ? batch->index[b] : b;
-    if (!data->labels) {
-        return (target){data->targets + sample * data->outputs, NO_LABEL, data->outputs};
-    }
-    size_t label = data->labels[sample];
-    state->target[label] = 1;
-    return (target){state->target, label, state->layers[state->n_layers - 1].stride};
+    return (nn_targets){data->targets, data->labels, batch->index, data->outputs};
 }
 
-static void drop_target(nn_state *state, const target *t)
+/* A sample's targets: its own numbers, or those that its label stands for, until that is dropped.
+ */
+static const nn_real *take_targets(nn_state *state, const nn_data *data, size_t sample)
 {
-    if (t->label != NO_LABEL) {
-        state->target[t->label] = 0;
+    if (!data->labels) {
+        return data->targets + sample * data->outputs;
+    }
+    state->target[data->labels[sample]] = 1;
+    return state->target;
+}
+
+static void drop_targets(nn_state *state, const nn_data *data, size_t sample)
+{
+    if (data->labels) {
+        state->target[data->labels[sample]] = 0;
     }
 }
 
@@ -360,53 +367,78 @@ static size_t largest(const nn_real *values, size_t n)
 static bool is_largest(const nn_real *z, size_t n, size_t k)
 {
     size_t beaten = 0;
-    for (size_t c = 0; c < k; c++) {
-        beaten += z[c] < z[k] ? 0 : 1; /* so that a NaN is never right */
-    }
-    for (size_t c = k + 1; c < n; c++) {
-        beaten += z[c] <= z[k] ? 0 : 1;
+    for (size_t c = 0; c < n; c++) {
+        bool below = c < k ? z[c] < z[k] : z[c] <= z[k];
+        beaten += below ? 0 : 1; /* so that a NaN is never right */
     }
     return beaten == 0;
 }
 
 /* Whether the outputs say what the targets say: the same largest of several, or, of a single one,
  * the same side of 0.5. */
-static bool is_right(const nn_real *z, const target *t, size_t n)
+static bool is_right(const nn_real *z, const nn_real *y, size_t n)
 {
     const nn_real half = (nn_real)0.5;
     if (n == 1) {
-        return t->y[0] < half ? z[0] < half : z[0] >= half;
+        return y[0] < half ? z[0] < half : z[0] >= half;
     }
-    return is_largest(z, n, t->label != NO_LABEL ? t->label : largest(t->y, n));
+    return is_largest(z, n, largest(y, n));
 }
 
-static double sample_loss(const nn_net *net, const nn_state *state, size_t b, const target *t)
+#define LOSS_BLOCK ((size_t)64) /* samples whose logarithms are taken in one go */
+
+/* Adds the losses of up to LOSS_BLOCK samples to a sum, in their order. */
+static double add_losses(double sum, const nn_net *net, nn_state *state, const nn_batch *batch,
+                         size_t first, size_t n)
 {
+    const nn_data *data = batch->data;
     const nn_loss_row *loss = nn_loss_get(net->config.loss);
     const layer_state *last = &state->layers[state->n_layers - 1];
-    const bool softmax = net->layers[state->n_layers - 1].activation == NN_SOFTMAX;
-    const nn_real *z = last->z + b * last->stride, *a = state->logits + b * last->stride;
-    const double log_sum = softmax ? nn_log_sum(state->sums[b]) : 0;
-    if (t->label != NO_LABEL && loss->label_value) {
-        return loss->label_value(a, t->label, log_sum);
+    double logs[LOSS_BLOCK] = {0};
+    if (net->layers[state->n_layers - 1].activation == NN_SOFTMAX) {
+        net->kernels->log_sums(logs, state->sums + first, n);
     }
-    return loss->value(z, a, t->y, last->units, log_sum);
+    for (size_t k = 0; k < n; k++) {
+        const size_t b = first + k, sample = batch->index ? batch->index[b] : b;
+        const nn_real *z = last->z + b * last->stride, *a = state->logits + b * last->stride;
+        if (data->labels && loss->label_value) {
+            sum += loss->label_value(a, data->labels[sample], logs[k]);
+        } else {
+            sum += loss->value(z, a, take_targets(state, data, sample), last->units, logs[k]);
+            drop_targets(state, data, sample);
+        }
+    }
+    return sum;
+}
+
+static size_t count_right(const nn_net *net, nn_state *state, const nn_batch *batch)
+{
+    const nn_data *data = batch->data;
+    const layer_state *last = &state->layers[state->n_layers - 1];
+    const nn_targets targets = targets_of(batch);
+    if (data->labels && last->units > 1) {
+        return net->kernels->count_right(last->z, last->stride, last->units, &targets, batch->n);
+    }
+    size_t right = 0;
+    for (size_t b = 0; b < batch->n; b++) {
+        const size_t sample = batch->index ? batch->index[b] : b;
+        const nn_real *y = take_targets(state, data, sample);
+        right += is_right(last->z + b * last->stride, y, last->units);
+        drop_targets(state, data, sample);
+    }
+    return right;
 }
 
 static NN_NOINLINE double batch_loss(const nn_net *net, nn_state *state, const nn_batch *batch,
                                      size_t *correct)
 {
-    const layer_state *last = &state->layers[state->n_layers - 1];
     double sum = 0;
-    size_t right = 0;
-    for (size_t b = 0; b < batch->n; b++) {
-        const target t = take_target(state, batch, b);
-        sum += sample_loss(net, state, b, &t);
-        right += is_right(last->z + b * last->stride, &t, last->units);
-        drop_target(state, &t);
+    for (size_t first = 0; first < batch->n; first += LOSS_BLOCK) {
+        size_t left = batch->n - first;
+        sum = add_losses(sum, net, state, batch, first, left < LOSS_BLOCK ? left : LOSS_BLOCK);
     }
     if (correct) {
-        *correct = right;
+        *correct = count_right(net, state, batch);
     }
     return sum / (double)batch->n;
 }
@@ -424,17 +456,10 @@ double nn_batch_loss(const nn_net *net, nn_state *state, const nn_batch *batch, 
 /* delta(L) = dC/da(L) / n: the mean's 1/n goes in here, once. */
 static void output_delta(const nn_net *net, nn_state *state, const nn_batch *batch)
 {
-    const nn_loss_row *loss = nn_loss_get(net->config.loss);
     const layer_state *last = &state->layers[state->n_layers - 1];
-    const nn_real share = 1 / (nn_real)batch->n;
-    for (size_t b = 0; b < batch->n; b++) {
-        const target t = take_target(state, batch, b);
-        nn_real *delta = last->delta + b * last->stride;
-        loss->delta(delta, last->z + b * last->stride, t.y, last->slope + b * last->stride, t.width,
-                    share);
-        memset(delta + last->units, 0, (last->stride - last->units) * sizeof *delta);
-        drop_target(state, &t);
-    }
+    const nn_targets targets = targets_of(batch);
+    net->kernels->output_delta(net->config.loss, last->delta, last->z, last->slope, last->stride,
+                               last->units, &targets, batch->n, 1 / (nn_real)batch->n);
 }
 
 /* delta(l-1) = (W(l)^T delta(l)) * h'(a(l-1)) * mask(l-1) */
@@ -455,8 +480,7 @@ static void weight_gradient(const nn_net *net, nn_state *state, const nn_batch *
     nn_real *gw = state->gradients + net->shapes[l].weights;
     if (l == 0 && takes_bytes(state, batch)) {
         const nn_pixel_batch pixels = pixel_batch(state, batch);
-        net->kernels->gradient_pixels(gw, state->input.z, state->input.stride, &pixels,
-                                      layer->delta, layer->stride, state->lists);
+        net->kernels->gradient_pixels(gw, state->input.z, &pixels, layer->delta, layer->stride);
     } else {
         const layer_state *below = l > 0 ? &state->layers[l - 1] : &state->input;
         net->kernels->gradient(gw, below->z, below->stride, layer->delta, layer->stride, state->n,

@@ -28,16 +28,6 @@ static bool goes_with_softmax(nn_activation activation)
     return activation == NN_SOFTMAX;
 }
 
-/* dC/da = z - y: the logarithm cancels the slope of softmax and of the sigmoid. */
-static void cross_entropy_delta(nn_real *delta, const nn_real *z, const nn_real *y,
-                                const nn_real *slope, size_t units, nn_real share)
-{
-    (void)slope;
-    for (size_t k = 0; k < units; k++) {
-        delta[k] = nn_flush((z[k] - y[k]) * share);
-    }
-}
-
 /* -[y ln z + (1-y) ln(1-z)] with z = sigmoid(a) is max(a, 0) - a y + ln(1 + exp -|a|). */
 static double binary_cross_entropy_value(const nn_real *z, const nn_real *a, const nn_real *y,
                                          size_t units, double log_sum)
@@ -72,15 +62,6 @@ static double squared_error_value(const nn_real *z, const nn_real *a, const nn_r
     return loss;
 }
 
-/* dC/da = (z - y) h'(a) */
-static void squared_error_delta(nn_real *delta, const nn_real *z, const nn_real *y,
-                                const nn_real *slope, size_t units, nn_real share)
-{
-    for (size_t k = 0; k < units; k++) {
-        delta[k] = nn_flush((z[k] - y[k]) * slope[k] * share);
-    }
-}
-
 static bool goes_with_units(nn_activation activation)
 {
     return activation != NN_SOFTMAX;
@@ -88,11 +69,10 @@ static bool goes_with_units(nn_activation activation)
 
 static const nn_loss_row rows[NN_N_LOSSES] = {
     [NN_CROSS_ENTROPY] = {"cross-entropy", cross_entropy_value, cross_entropy_label,
-                          cross_entropy_delta, goes_with_softmax},
+                          goes_with_softmax},
     [NN_BINARY_CROSS_ENTROPY] = {"binary-cross-entropy", binary_cross_entropy_value, NULL,
-                                 cross_entropy_delta, goes_with_sigmoid},
-    [NN_SQUARED_ERROR] = {"squared-error", squared_error_value, NULL, squared_error_delta,
-                          goes_with_units},
+                                 goes_with_sigmoid},
+    [NN_SQUARED_ERROR] = {"squared-error", squared_error_value, NULL, goes_with_units},
 };
 
 const nn_loss_row *nn_loss_get(nn_loss loss)

@@ -49,6 +49,10 @@ static inline nn_step nn_step_of(const nn_sgd_options *options, bool weights)
  * index: a hint, so that the kernels can fetch them early. 0 takes it back. */
 void nn_state_expect(nn_state *state, size_t ahead);
 
+/* From now on, training batches of the data that were packed take their pixels from the ink, which
+ * must outlive the state; NULL takes it back. */
+void nn_state_use_ink(nn_state *state, const nn_ink *ink);
+
 /* nn_backward and nn_sgd_step in one, with the same result: each layer moves as soon as its deltas
  * have been passed on, while its inputs are still at hand. */
 void nn_backward_and_step(nn_net *net, nn_state *state, const nn_batch *batch, nn_sgd *sgd,

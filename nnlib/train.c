@@ -83,6 +83,14 @@ static bool wants_team(const nn_trainer *t)
     return false;
 }
 
+/* Whether the first layer takes its inputs as bytes, and is so narrow that it would wait for them.
+ */
+static bool wants_ink(const nn_trainer *t)
+{
+    const nn_config *config = &t->net->config;
+    return config->input_dropout == 0 && config->layers[0].units <= NN_NARROW;
+}
+
 static nn_status init(nn_trainer *t)
 {
     size_t max_batch = batch_size(t);
@@ -108,6 +116,10 @@ static nn_status init(nn_trainer *t)
     }
     for (size_t k = 0; k < t->train->n; k++) {
         t->order[k] = (uint32_t)k;
+    }
+    if (wants_ink(t)) {
+        nn_ink_new(&t->ink, t->net->kernels, t->train);
+        nn_state_use_ink(t->state, t->ink);
     }
     nn_rng_seed(&t->now.rng, t->options.seed);
     nn_rng_jump(&t->now.rng); /* the stream before the jump is that of the first weights */
@@ -155,6 +167,7 @@ void nn_trainer_free(nn_trainer *t)
         nn_net_free(t->kept);
         nn_sgd_free(t->sgd);
         nn_state_free(t->state);
+        nn_ink_free(t->ink);
         nn_team_free(t->team);
         nn_free(t);
     }

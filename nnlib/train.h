@@ -2,6 +2,7 @@
 #ifndef NN_TRAIN_H
 #define NN_TRAIN_H
 
+#include "ink.h"
 #include "net.h"
 
 /* What a training has come to, beside parameters, velocities and the order of the samples. Every
@@ -25,6 +26,7 @@ struct nn_trainer {
     nn_train_options options;
     nn_team *team; /* NULL: no layer is worth it */
     nn_state *state;
+    nn_ink *ink; /* the training pixels once more; NULL: not worth it */
     nn_sgd *sgd;
     nn_net *kept;    /* the parameters to fall back to: the last good epoch's, or the best one's */
     bool swapped;    /* patience has ended: net holds the best parameters, kept the last ones */

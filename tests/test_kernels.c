@@ -129,7 +129,31 @@ static void on_many_shapes(check *one_check)
 
 /* ---- batches of bytes ---- */
 
-static nn_pixel_batch random_pixels(shape *s)
+/* The same pixels as ink, each other time, if the kernels can take it. */
+static nn_ink *ink_of(const nn_kernels *kernels, const uint8_t *pixels, size_t samples, shape *s)
+{
+    nn_ink *ink = guarded(sizeof *ink, true);
+    if (!kernels->write_ink || nn_rng_below(&s->rng, 2) == 0) {
+        return NULL;
+    }
+    *ink = (nn_ink){.pixels = pixels, .n = samples, .typical = 100};
+    ink->start = guarded((samples + 1) * sizeof *ink->start, true);
+    size_t units = 0;
+    for (size_t k = 0; k <= samples; k++) {
+        ink->start[k] = (uint32_t)units;
+        units += k < samples ? (kernels->write_ink(NULL, pixels + k * s->inputs, s->inputs) + 7) /
+                                   NN_INK_UNIT
+                             : 0;
+    }
+    ink->records = guarded(units * NN_INK_UNIT + NN_INK_SLACK, true);
+    for (size_t k = 0; k < samples; k++) {
+        kernels->write_ink(ink->records + ink->start[k] * NN_INK_UNIT, pixels + k * s->inputs,
+                           s->inputs);
+    }
+    return ink;
+}
+
+static nn_pixel_batch random_pixels(const nn_kernels *kernels, shape *s)
 {
     nn_rng *rng = &s->rng;
     size_t samples = s->n + nn_rng_below(rng, 5);
@@ -143,12 +167,17 @@ static nn_pixel_batch random_pixels(shape *s)
     for (size_t b = 0; b < s->n; b++) {
         index[b] = (uint32_t)nn_rng_below(rng, samples);
     }
-    return (nn_pixel_batch){pixels, blank % 2 ? index : NULL, s->n, s->inputs, 0, true};
+    return (nn_pixel_batch){.pixels = pixels,
+                            .index = blank % 2 ? index : NULL,
+                            .n = s->n,
+                            .inputs = s->inputs,
+                            .learning = true,
+                            .ink = ink_of(kernels, pixels, samples, s)};
 }
 
 static uint32_t *list_space(const shape *s)
 {
-    return guarded(NN_LISTS_SIZE(s->n, s->inputs) * sizeof(uint32_t), true);
+    return guarded(NN_LISTS_SIZE(s->inputs) * sizeof(uint32_t), true);
 }
 
 /* For the team of the shape, or for the caller alone. */
@@ -175,9 +204,9 @@ static void check_forward(const nn_kernels *kernels, shape s)
                      work_space(kernels, &s));
     same_bits(expected, found, s.n * s.stride * sizeof *found, "forward");
 
-    nn_pixel_batch batch = random_pixels(&s);
+    nn_pixel_batch batch = random_pixels(kernels, &s);
     uint32_t *lists = list_space(&s);
-    float *space = floats(&s.rng, s.n * s.x_stride, s.at_end);
+    float *space = floats(&s.rng, NN_X_ROWS(s.n) * s.x_stride, s.at_end);
     nn_kernels_ref.forward_pixels(expected, s.stride, NULL, 0, &batch, w, bias, NULL, NULL);
     kernels->forward_pixels(found, s.stride, space, s.x_stride, &batch, w, bias, lists,
                             work_space(kernels, &s));
@@ -251,10 +280,10 @@ static void check_gradient(const nn_kernels *kernels, shape s)
     add_zero(found, count);
     same_bits(expected, found, count * sizeof *found, "gradient");
 
-    nn_pixel_batch batch = random_pixels(&s);
-    nn_kernels_ref.gradient_pixels(expected, NULL, 0, &batch, delta, s.stride, NULL);
-    float *space = floats(&s.rng, s.n * s.x_stride, s.at_end);
-    kernels->gradient_pixels(found, space, s.x_stride, &batch, delta, s.stride, list_space(&s));
+    nn_pixel_batch batch = random_pixels(kernels, &s);
+    nn_kernels_ref.gradient_pixels(expected, NULL, &batch, delta, s.stride);
+    float *space = floats(&s.rng, NN_X_ROWS(s.n) * s.x_stride, s.at_end);
+    kernels->gradient_pixels(found, space, &batch, delta, s.stride);
     add_zero(expected, count);
     add_zero(found, count);
     same_bits(expected, found, count * sizeof *found, "gradient_pixels");
@@ -291,8 +320,8 @@ static void check_learn(const nn_kernels *kernels, shape s)
     same_bits(w, w2, count * sizeof *w, "learn's weights");
     same_bits(v, v2, count * sizeof *v, "learn's velocities");
 
-    nn_pixel_batch batch = random_pixels(&s);
-    float *space = floats(&s.rng, s.n * s.x_stride, s.at_end);
+    nn_pixel_batch batch = random_pixels(kernels, &s);
+    float *space = floats(&s.rng, NN_X_ROWS(s.n) * s.x_stride, s.at_end);
     uint32_t *lists = list_space(&s);
     float *a = floats(&s.rng, s.n * s.stride, s.at_end);
     float *bias = padded_rows(&s.rng, 1, s.units, s.stride, s.at_end);
@@ -309,6 +338,53 @@ static void check_learn(const nn_kernels *kernels, shape s)
 Test(kernels, step_and_learn_agree_with_the_reference)
 {
     on_many_shapes(check_learn);
+}
+
+/* What is made of outputs and targets: labels, or numbers of the data's own. */
+static void check_outputs(const nn_kernels *kernels, shape s)
+{
+    size_t count = s.n * s.stride, samples = s.n + 3;
+    float *z = padded_rows(&s.rng, s.n, s.units, s.stride, s.at_end);
+    float *slope = floats(&s.rng, count, s.at_end);
+    float *values = floats(&s.rng, samples * s.units, s.at_end);
+    uint8_t *labels = guarded(samples, s.at_end);
+    uint32_t *index = guarded(s.n * sizeof *index, s.at_end);
+    for (size_t k = 0; k < samples; k++) {
+        labels[k] = (uint8_t)nn_rng_below(&s.rng, s.units < 256 ? s.units : 256);
+    }
+    for (size_t b = 0; b < s.n; b++) {
+        index[b] = (uint32_t)nn_rng_below(&s.rng, samples);
+        float *row = z + b * s.stride;
+        row[labels[index[b]]] =
+            nn_rng_below(&s.rng, 2) ? 2 : row[0]; /* the largest, or one of two */
+        row[nn_rng_below(&s.rng, s.units)] = nn_rng_below(&s.rng, 50) ? row[0] : NAN;
+    }
+    const nn_targets by_label = {.labels = labels, .index = index, .outputs = s.units};
+    const nn_targets by_value = {.values = values, .outputs = s.units};
+    cr_assert_eq(kernels->count_right(z, s.stride, s.units, &by_label, s.n),
+                 nn_kernels_ref.count_right(z, s.stride, s.units, &by_label, s.n));
+    for (size_t loss = 0; loss < NN_N_LOSSES; loss++) {
+        const nn_targets *targets = loss % 2 ? &by_value : &by_label;
+        float *expected = floats(&s.rng, count, s.at_end), *found = floats(&s.rng, count, s.at_end);
+        nn_kernels_ref.output_delta((nn_loss)loss, expected, z, slope, s.stride, s.units, targets,
+                                    s.n, 0.1f);
+        kernels->output_delta((nn_loss)loss, found, z, slope, s.stride, s.units, targets, s.n,
+                              0.1f);
+        same_bits(expected, found, count * sizeof *found, nn_loss_name((nn_loss)loss));
+    }
+    nn_sum *sums = guarded(s.n * sizeof *sums, true);
+    double *logs = guarded(s.n * sizeof *logs, true), *logs2 = guarded(s.n * sizeof *logs2, true);
+    for (size_t b = 0; b < s.n; b++) {
+        sums[b] = (nn_sum){z[b * s.stride], 1 + (float)nn_rng_below(&s.rng, 1000)};
+    }
+    nn_kernels_ref.log_sums(logs, sums, s.n);
+    kernels->log_sums(logs2, sums, s.n);
+    same_bits(logs, logs2, s.n * sizeof *logs, "log_sums");
+}
+
+Test(kernels, outputs_meet_their_targets_as_in_the_reference)
+{
+    on_many_shapes(check_outputs);
 }
 
 static void check_activations(const nn_kernels *kernels, shape s)
@@ -341,7 +417,7 @@ Test(kernels, activations_and_softmax_agree_with_the_reference)
 
 static void check_load(const nn_kernels *kernels, shape s)
 {
-    nn_pixel_batch batch = random_pixels(&s);
+    nn_pixel_batch batch = random_pixels(kernels, &s);
     float *x = floats(&s.rng, s.n * s.in_stride, s.at_end);
     kernels->load_pixels(x, s.in_stride, &batch);
     for (size_t b = 0; b < s.n; b++) {

@@ -7,6 +7,7 @@
 #define VEC_LANES 8
 #define TILE ((size_t)4)
 #define SLOTS ((size_t)6)
+#define AT_ONCE ((size_t)1)
 #define GEMM_M ((size_t)6)
 #define GEMM_ROWS ((size_t)1)
 
@@ -60,6 +61,16 @@ static inline float vec_max(vec v)
     __m128 four = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+
+static inline uint32_t vec_less(vec x, vec y)
+{
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(x, y, _CMP_LT_OQ));
+}
+
+static inline uint32_t vec_at_most(vec x, vec y)
+{
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(x, y, _CMP_LE_OQ));
 }
 
 static inline vec vec_negate(vec v)

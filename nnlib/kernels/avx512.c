@@ -7,7 +7,8 @@
 
 #define VEC_LANES 16
 #define TILE ((size_t)8)
-#define SLOTS ((size_t)10)
+#define SLOTS ((size_t)16)
+#define AT_ONCE ((size_t)4)
 #define HAVE_COMPRESS 1
 #define GEMM_M ((size_t)13)
 #define GEMM_ROWS ((size_t)2)
@@ -61,6 +62,16 @@ static inline float vec_sum(vec v)
 static inline float vec_max(vec v)
 {
     return _mm512_reduce_max_ps(v);
+}
+
+static inline uint32_t vec_less(vec x, vec y)
+{
+    return _mm512_cmp_ps_mask(x, y, _CMP_LT_OQ);
+}
+
+static inline uint32_t vec_at_most(vec x, vec y)
+{
+    return _mm512_cmp_ps_mask(x, y, _CMP_LE_OQ);
 }
 
 static inline vec vec_negate(vec v)
@@ -133,6 +144,20 @@ static inline void compress_chunk(uint8_t *to, uint64_t used, const uint8_t *pix
 {
     __m512i bytes = _mm512_maskz_loadu_epi8(used, pixels);
     _mm512_storeu_si512(to, _mm512_maskz_compress_epi8(used, bytes));
+}
+
+/* Those of 64 pixels whose bits are set in `used`, from the bytes of those that are not zero, whose
+ * bits are set in `inked`, all of them among the former. */
+static inline void expand_chunk(uint8_t *to, uint64_t used, uint64_t inked, const uint8_t *bytes)
+{
+    __m512i packed = _mm512_loadu_si512(bytes);
+    _mm512_storeu_si512(to, _mm512_maskz_expand_epi8(_pext_u64(inked, used), packed));
+}
+
+/* Writes those of 64 pixels whose bits are set, and nothing else. */
+static inline void write_chunk(uint8_t *to, uint64_t used, const uint8_t *pixels)
+{
+    _mm512_mask_compressstoreu_epi8(to, used, _mm512_maskz_loadu_epi8(used, pixels));
 }
 
 #include "pixels.h"

@@ -21,20 +21,47 @@
 #include "../real.h"
 #include "../team.h"
 
+/* The inked pixels of a data set, packed: most pixels of a digit are 0, and a sample without them
+ * is a third as long. Training fetches its samples from memory in random order, and the memory is
+ * what a small network waits for.
+ *
+ * A sample's record: a bit for each pixel, in words of 64, set if the pixel is not 0; then the
+ * pixels that are not 0, in their order; then zeros, to a whole unit. */
+#define NN_INK_UNIT ((size_t)8)   /* bytes */
+#define NN_INK_SLACK ((size_t)64) /* bytes that may be read behind the last record */
+
+/* Bytes of the bits in a record. */
+#define NN_INK_MASKS(inputs) (((inputs) + 63) / 64 * 8)
+
+typedef struct {
+    const uint8_t *pixels; /* of the data that were packed */
+    size_t n;              /* samples */
+    size_t typical;        /* bytes of most records, and of what may stand before them in a line */
+    uint8_t *records;
+    uint32_t *start; /* [n + 1] of each record, in units */
+} nn_ink;
+
+static inline const uint8_t *nn_ink_record(const nn_ink *ink, size_t sample)
+{
+    return ink->records + ink->start[sample] * NN_INK_UNIT;
+}
+
 /* The samples of a batch as bytes: sample b is pixels + index[b] * inputs, or + b * inputs if index
  * is NULL; the network sees x[b][i] = byte / 255. */
 typedef struct {
     const uint8_t *pixels;
     const uint32_t *index;
     size_t n, inputs;
-    size_t ahead;  /* so many samples more will come in the next batch */
-    bool learning; /* learn_pixels follows forward_pixels */
+    size_t ahead;      /* so many samples more will come in the next batch */
+    bool learning;     /* learn_pixels follows forward_pixels */
+    const nn_ink *ink; /* the same pixels, for kernels that have write_ink; or NULL */
 } nn_pixel_batch;
 
-/* Work space of the kernels that take bytes: x has rows of at least NN_X_STRIDE numbers, lists
- * NN_LISTS_SIZE entries for batches of up to n samples. */
+/* Work space of the kernels that take bytes, for batches of up to n samples: x has NN_X_ROWS rows
+ * of at least NN_X_STRIDE numbers, lists NN_LISTS_SIZE entries. */
+#define NN_X_ROWS(n) (((n) + 15) / 16 * 16)
 #define NN_X_STRIDE(inputs) (nn_padded(inputs) + NN_LANES)
-#define NN_LISTS_SIZE(n, inputs) (((n) / 5 + 2) * ((inputs) + NN_LANES + 1))
+#define NN_LISTS_SIZE(inputs) (2 * ((inputs) + NN_LANES + 1))
 
 typedef struct {
     nn_real learning_rate, momentum, l2; /* mu, m, l2 */
@@ -51,6 +78,16 @@ static inline double nn_log_sum(nn_sum s)
     return (double)s.largest + (nn_log((double)s.rest) + (double)(s.rest - s.rest));
 }
 
+/* What the outputs of a batch should be. Those of sample b are values + index[b] * outputs, or,
+ * with labels instead of values, 1 for unit labels[index[b]] and 0 for the others; b stands for
+ * index[b] where index is NULL. */
+typedef struct {
+    const nn_real *values;
+    const uint8_t *labels;
+    const uint32_t *index;
+    size_t outputs;
+} nn_targets;
+
 /* What a layer's kernels work with. */
 typedef struct {
     nn_real *scratch; /* scratch_size numbers for each thread */
@@ -62,6 +99,10 @@ typedef struct {
 
     /* x[b][i] as above; the padding of x stays as it is. */
     void (*load_pixels)(nn_real *x, size_t x_stride, const nn_pixel_batch *batch);
+
+    /* Writes a sample's record (see ink.h) and returns its size in bytes; only that if `to` is
+     * NULL. NULL: these kernels take all pixels as they are. */
+    size_t (*write_ink)(uint8_t *to, const uint8_t *pixels, size_t inputs);
 
     /* Numbers of scratch space that a layer's kernels need for each thread. */
     size_t (*scratch_size)(size_t inputs, size_t units);
@@ -84,6 +125,20 @@ typedef struct {
      * half of the partial sums is added to the lower half until one is left. */
     void (*softmax)(nn_real *z, size_t stride, nn_sum *sums, size_t n, size_t units);
 
+    /* logs[b] = nn_log_sum(sums[b]) */
+    void (*log_sums)(double *logs, const nn_sum *sums, size_t n);
+
+    /* Returns how many samples have their largest output, or the first of several, where their
+     * label says; a NaN is never right. */
+    size_t (*count_right)(const nn_real *z, size_t stride, size_t units, const nn_targets *targets,
+                          size_t n);
+
+    /* delta[b][o] = share dC/da for o < units, +0 if its magnitude is below NN_FLOOR; the padding
+     * becomes 0. z and slope are the layer's outputs and slopes. */
+    void (*output_delta)(nn_loss loss, nn_real *delta, const nn_real *z, const nn_real *slope,
+                         size_t stride, size_t units, const nn_targets *targets, size_t n,
+                         nn_real share);
+
     /* delta_in[b][i] = (sum over o < units of w[i][o] delta[b][o]) slope[b][i], +0 if its magnitude
      * is below NN_FLOOR; padding stays 0 */
     void (*backward)(nn_real *delta_in, size_t in_stride, const nn_real *slope,
@@ -94,9 +149,9 @@ typedef struct {
     void (*gradient)(nn_real *gw, const nn_real *x, size_t x_stride, const nn_real *delta,
                      size_t stride, size_t n, size_t inputs);
 
-    /* The same from bytes; x and lists as above. */
-    void (*gradient_pixels)(nn_real *gw, nn_real *x, size_t x_stride, const nn_pixel_batch *batch,
-                            const nn_real *delta, size_t stride, uint32_t *lists);
+    /* The same from bytes; x is work space, as above. */
+    void (*gradient_pixels)(nn_real *gw, nn_real *x, const nn_pixel_batch *batch,
+                            const nn_real *delta, size_t stride);
 
     /* gb[o] = sum over b of delta[b][o] */
     void (*gradient_bias)(nn_real *gb, const nn_real *delta, size_t stride, size_t n);

@@ -7,6 +7,7 @@
 #define VEC_LANES 4
 #define TILE ((size_t)4)
 #define SLOTS ((size_t)6)
+#define AT_ONCE ((size_t)1)
 #define GEMM_M ((size_t)6)
 #define GEMM_ROWS ((size_t)1)
 
@@ -57,6 +58,23 @@ static inline float vec_sum(vec v)
 static inline float vec_max(vec v)
 {
     return vmaxvq_f32(v);
+}
+
+/* A bit for each lane that is all ones. */
+static inline uint32_t lane_bits(uint32x4_t lanes)
+{
+    const uint32x4_t bit = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32(lanes, bit));
+}
+
+static inline uint32_t vec_less(vec x, vec y)
+{
+    return lane_bits(vcltq_f32(x, y));
+}
+
+static inline uint32_t vec_at_most(vec x, vec y)
+{
+    return lane_bits(vcleq_f32(x, y));
 }
 
 static inline vec vec_negate(vec v)

@@ -3,24 +3,30 @@
  *
  * Only one pixel in five of a digit is inked, and much the same ones in many digits. A tile of
  * SLOTS samples walks the pixels that are not zero in at least one of them: its rows, for they are
- * rows of the weight matrix. Forward packs each tile once, its list of rows and the samples' values
- * there, side by side; the gradient walks the same packs.
+ * rows of the weight matrix. The pixels go in chunks of 64, and all tiles have their turn with one
+ * chunk before the next begins, so that the chunk's weights stay in the first cache. Forward packs
+ * each tile's values, side by side; the gradient walks the same packs.
  */
 #ifndef NN_KERNELS_PIXELS_H
 #define NN_KERNELS_PIXELS_H
 
 #include "vector.h"
 
+#include <stdalign.h>
+
+#ifdef HAVE_COMPRESS
+#define HAVE_INK 1
+#else
+#define HAVE_INK 0
+#endif
+
 /* ---- bytes to numbers ---- */
 
-/* p / 255 correctly rounded, without a division: the quotient by the rounded reciprocal is put
- * right by its own remainder (Markstein 1990). */
+/* p / 255 correctly rounded, without a division: 1 / 255 is taken as the sum of two numbers. */
 static inline vec vec_over_255(vec p)
 {
-    const vec reciprocal = vec_set(1.0f / 255);
-    vec quotient = vec_mul(p, reciprocal);
-    vec remainder = vec_fma(quotient, vec_set(-255), p);
-    return vec_fma(remainder, reciprocal, quotient);
+    const float high = 1.0f / 255, low = (float)(1.0 / 255 - (double)high);
+    return vec_fma(p, vec_set(high), vec_mul(p, vec_set(low)));
 }
 
 static void vector_load_pixels(float *x, size_t x_stride, const nn_pixel_batch *batch)
@@ -38,61 +44,187 @@ static void vector_load_pixels(float *x, size_t x_stride, const nn_pixel_batch *
     }
 }
 
-/* ---- packing ---- */
+/* ---- samples ---- */
 
 #define CHUNK ((size_t)64) /* pixels whose use one machine word tells */
 
-/* A tile of samples, and where its pack is. */
-typedef struct {
-    const uint8_t *pixels[SLOTS];
-    size_t first, n; /* samples of the batch */
-    float *x;        /* [n][x_stride]: of each sample the values of the rows, in their order */
-    size_t x_stride; /* at least inputs + NN_LANES */
-    uint32_t *rows;  /* [n_rows] */
-    uint32_t *n_rows;
-} tile;
-
-/* Each tile has so many entries in the kernels' list of rows: their number, the rows, and what
- * list_16 writes behind them. */
-static inline size_t list_size(size_t inputs)
+static inline size_t chunk_size(size_t inputs, size_t i)
 {
-    return 1 + inputs + NN_LANES;
+    return smaller(CHUNK, inputs - i);
 }
 
-static inline tile tile_at(const nn_pixel_batch *batch, size_t first, float *x, size_t x_stride,
-                           uint32_t *lists)
+/* Up to SLOTS samples, and where their pixels are read from. With ink, these are the pixels from
+ * here on that are not zero, and the masks are those of the whole sample. */
+typedef struct {
+    size_t n;
+    const uint8_t *pixels[SLOTS], *masks[SLOTS];
+} source;
+
+static inline bool takes_ink(const nn_pixel_batch *batch)
 {
-    uint32_t *list = lists + first / SLOTS * list_size(batch->inputs);
-    tile t = {.first = first,
-              .n = smaller(SLOTS, batch->n - first),
-              .x = x + first * x_stride,
-              .x_stride = x_stride,
-              .n_rows = list,
-              .rows = list + 1};
-    for (size_t k = 0; k < t.n; k++) {
-        t.pixels[k] = sample_pixels(batch, first + k);
+    return HAVE_INK && batch->ink;
+}
+
+static inline source source_of(const nn_pixel_batch *batch, size_t first, bool ink)
+{
+    source s = {.n = smaller(SLOTS, batch->n - first)};
+    for (size_t k = 0; k < s.n; k++) {
+        if (ink) {
+            s.masks[k] = sample_ink(batch, first + k);
+            s.pixels[k] = s.masks[k] + NN_INK_MASKS(batch->inputs);
+        } else {
+            s.pixels[k] = sample_pixels(batch, first + k);
+        }
     }
-    return t;
+    return s;
 }
 
 /* A bit for each of the pixels i to i + n - 1: whether it is not zero in one of the samples. */
-static inline uint64_t used_pixels(const tile *t, size_t i, size_t n)
+static inline uint64_t used_pixels(const source *s, size_t i, size_t n)
 {
     if (n == CHUNK) {
-        return used_in_chunk(t->pixels, t->n, i);
+        return used_in_chunk(s->pixels, s->n, i);
     }
     if (i + n >= CHUNK) {
-        return used_in_chunk(t->pixels, t->n, i + n - CHUNK) >> (CHUNK - n);
+        return used_in_chunk(s->pixels, s->n, i + n - CHUNK) >> (CHUNK - n);
     }
     uint64_t used = 0;
     for (size_t k = 0; k < n; k++) {
         unsigned any = 0;
-        for (size_t b = 0; b < t->n; b++) {
-            any |= t->pixels[b][i + k];
+        for (size_t b = 0; b < s->n; b++) {
+            any |= s->pixels[b][i + k];
         }
         used |= (uint64_t)(any != 0) << k;
     }
     return used;
+}
+
+static inline uint64_t mask_at(const source *s, size_t b, size_t i)
+{
+    uint64_t mask;
+    memcpy(&mask, s->masks[b] + i / 8, sizeof mask);
+    return mask;
+}
+
+/* The same from ink. */
+static inline uint64_t used_ink(const source *s, size_t i)
+{
+    uint64_t used = 0;
+    for (size_t b = 0; b < s->n; b++) {
+        used |= mask_at(s, b, i);
+    }
+    return used;
+}
+
+/* The lowest set bit leaves a word; CHUNK if there is none. */
+NN_WRAPS static inline size_t take_bit(uint64_t *bits)
+{
+    size_t k = *bits ? (size_t)__builtin_ctzll(*bits) : CHUNK;
+    *bits &= *bits - 1;
+    return k;
+}
+
+static inline size_t count_bits(uint64_t bits)
+{
+    return (size_t)__builtin_popcountll(bits);
+}
+
+/* ---- packing ---- */
+
+/* The bytes of a tile's samples in a chunk's rows, side by side. */
+typedef struct {
+    alignas(64) uint8_t bytes[SLOTS][CHUNK];
+    uint64_t rows; /* a bit for each pixel of the chunk */
+} block;
+
+/* What forward_pixels leaves for the gradient in its work space: a block for each tile and chunk,
+ * aligned. They take less than the numbers that the space is made for. */
+static inline block *block_at(float *space, size_t inputs, size_t first, size_t i)
+{
+    const size_t chunks = (inputs + CHUNK - 1) / CHUNK;
+    const size_t beyond = (uintptr_t)space % alignof(block);
+    char *begin = (char *)space + (alignof(block) - beyond) % alignof(block);
+    return (block *)(void *)begin + first / SLOTS * chunks + i / CHUNK;
+}
+
+static inline void fill_block(block *p, source *from, bool ink, size_t i, size_t n)
+{
+    p->rows = ink ? used_ink(from, i) : used_pixels(from, i, n);
+    for (size_t b = 0; b < from->n; b++) {
+#if HAVE_INK
+        if (ink) {
+            uint64_t mask = mask_at(from, b, i);
+            expand_chunk(p->bytes[b], p->rows, mask, from->pixels[b]);
+            from->pixels[b] += count_bits(mask);
+        } else {
+            compress_chunk(p->bytes[b], p->rows, from->pixels[b] + i);
+        }
+#else
+        uint64_t left = p->rows;
+        for (size_t r = 0; left; r++) {
+            p->bytes[b][r] = from->pixels[b][i + take_bit(&left)];
+        }
+#endif
+    }
+}
+
+/* So many samples a loop takes that is made for a tile of n: one of a few numbers, for which it
+ * becomes straight code. */
+static inline size_t slots_for(size_t n)
+{
+    static const size_t made[] = {1, 2, 4, 8, 10};
+    for (size_t k = 0; k < sizeof made / sizeof *made && made[k] < SLOTS; k++) {
+        if (n <= made[k]) {
+            return made[k];
+        }
+    }
+    return SLOTS;
+}
+
+/* CALL(slots) for that number, as a constant. */
+#define WITH_SLOTS(n, CALL)                                                                        \
+    switch (slots_for(n)) {                                                                        \
+    case 1:                                                                                        \
+        CALL(1);                                                                                   \
+        break;                                                                                     \
+    case 2:                                                                                        \
+        CALL(2);                                                                                   \
+        break;                                                                                     \
+    case 4:                                                                                        \
+        CALL(4);                                                                                   \
+        break;                                                                                     \
+    case 8:                                                                                        \
+        CALL(8 < SLOTS ? 8 : SLOTS);                                                               \
+        break;                                                                                     \
+    case 10:                                                                                       \
+        CALL(10 < SLOTS ? 10 : SLOTS);                                                             \
+        break;                                                                                     \
+    default:                                                                                       \
+        CALL(SLOTS);                                                                               \
+    }
+
+/* A pack's values: x[k][r] is the k-th sample's in the r-th row; slots beyond the n samples hold 0.
+ */
+static inline void unpack(float x[SLOTS][CHUNK], const block *p, size_t n)
+{
+    const size_t n_rows = count_bits(p->rows);
+    for (size_t r = 0; r < n_rows; r += VEC_LANES) {
+        for (size_t b = 0; b < n; b++) {
+            vec_store(x[b] + r, vec_over_255(vec_bytes(p->bytes[b] + r)));
+        }
+    }
+    for (size_t b = n; b < slots_for(n); b++) {
+        memset(x[b], 0, CHUNK * sizeof *x[b]);
+    }
+}
+
+/* ---- wide layers ---- */
+
+/* Each list of rows has so many entries: their number, the rows, and what list_16 writes behind
+ * them. */
+static inline size_t list_size(size_t inputs)
+{
+    return 1 + inputs + NN_LANES;
 }
 
 /* Appends i + k to the list for each bit k of `used` that is set among the lowest n. */
@@ -101,18 +233,9 @@ static inline size_t list_bits(uint32_t *list, size_t listed, uint64_t used, siz
     for (size_t k = 0; k < n; k += 16) {
         uint32_t bits = (uint32_t)(used >> k) & 0xffff;
         list_16(list + listed, bits, (uint32_t)(i + k));
-        listed += (size_t)__builtin_popcount(bits);
+        listed += count_bits(bits);
     }
     return listed;
-}
-
-/* Packs the values of the rows of one sample; bytes are the sample's pixels there, and what stands
- * behind the last one has no meaning, up to a whole vector. */
-static inline void pack_values(float *x, const uint8_t *bytes, size_t n_rows)
-{
-    for (size_t r = 0; r < n_rows; r += VEC_LANES) {
-        vec_store(x + r, vec_over_255(vec_bytes(bytes + r)));
-    }
 }
 
 /* Packs the values of the listed rows, one by one. */
@@ -123,78 +246,17 @@ static inline void pack_sample(float *x, const uint8_t *pixels, const uint32_t *
     }
 }
 
-/* A tile's values on their way to its pack, as bytes: a few chunks at a time. */
-typedef struct {
-    uint8_t bytes[SLOTS][16 * CHUNK + CHUNK];
-    size_t n; /* rows of each sample */
-} lorry;
-
-/* Takes on a chunk's pixels in the rows listed from number `first` on. */
-static inline void load_chunk(lorry *l, const tile *t, size_t first, size_t n_rows, uint64_t used,
-                              size_t i)
-{
-    for (size_t b = 0; b < t->n; b++) {
-#ifdef HAVE_COMPRESS
-        compress_chunk(l->bytes[b] + l->n, used, t->pixels[b] + i);
-        (void)first;
-#else
-        for (size_t r = first; r < n_rows; r++) {
-            l->bytes[b][l->n + r - first] = t->pixels[b][t->rows[r]];
-        }
-        (void)used;
-        (void)i;
-#endif
-    }
-    l->n += n_rows - first;
-}
-
-/* Puts its values where the pack's rows end with number n_rows. */
-static inline void unload(lorry *l, const tile *t, size_t n_rows)
-{
-    for (size_t b = 0; b < t->n; b++) {
-        pack_values(t->x + b * t->x_stride + n_rows - l->n, l->bytes[b], l->n);
-    }
-    l->n = 0;
-}
-
-/* Lists the tile's rows and packs their values; idle, if not NULL, gets the list of other pixels.
- */
-static inline void pack_tile(const tile *t, size_t inputs, uint32_t *idle)
-{
-    lorry l;
-    size_t n_rows = 0, n_idle = 0;
-    l.n = 0;
-    for (size_t i = 0; i < inputs; i += CHUNK) {
-        size_t first = n_rows, n = smaller(CHUNK, inputs - i);
-        uint64_t used = used_pixels(t, i, n);
-        n_rows = list_bits(t->rows, n_rows, used, i, n);
-        if (idle) {
-            n_idle = list_bits(idle + 1, n_idle, (UINT64_MAX >> (CHUNK - n)) & ~used, i, n);
-        }
-        load_chunk(&l, t, first, n_rows, used, i);
-        if (l.n > 15 * CHUNK || i + n == inputs) {
-            unload(&l, t, n_rows);
-        }
-    }
-    *t->n_rows = (uint32_t)n_rows;
-    if (idle) {
-        idle[0] = (uint32_t)n_idle;
-    }
-}
-
-/* ---- wide layers ---- */
-
 /* Packs a whole batch as one tile: x[b][r] is sample b's value in the r-th row. */
 static void pack_batch(float *x, size_t x_stride, const nn_pixel_batch *batch, uint32_t *lists)
 {
     uint32_t *rows = lists + 1, *idle = lists + list_size(batch->inputs);
     size_t n_rows = 0, n_idle = 0;
     for (size_t i = 0; i < batch->inputs; i += CHUNK) {
-        size_t n = smaller(CHUNK, batch->inputs - i);
+        size_t n = chunk_size(batch->inputs, i);
         uint64_t used = 0, all = UINT64_MAX >> (CHUNK - n);
         for (size_t first = 0; first < batch->n; first += SLOTS) {
-            const tile t = tile_at(batch, first, x, x_stride, lists);
-            used |= used_pixels(&t, i, n);
+            const source from = source_of(batch, first, false);
+            used |= used_pixels(&from, i, n);
         }
         size_t from = n_rows;
         n_rows = list_bits(rows, n_rows, used, i, n);
@@ -227,20 +289,31 @@ static void wide_forward_pixels(float *a, size_t stride, float *x, size_t x_stri
                      .work = work});
 }
 
-/* The step of rows without a gradient. One without a velocity either stays as it is, unless l2
- * pulls at its weights. */
+/* The step of a row without a gradient. If no l2 pulls at its weights, only its velocity moves
+ * them, v = m v, until there is none. */
+static inline void step_idle_row(float *w, float *v, const step_vecs *s, bool decays)
+{
+    if (decays) {
+        step_row(w, v, row_zero(), s);
+        return;
+    }
+    row velocity = row_load(v);
+    bool asleep = true;
+    EACH_VEC asleep = asleep && vec_is_zero(velocity.v[k]);
+    if (!asleep) {
+        EACH_VEC velocity.v[k] = vec_flush(vec_mul(s->m, velocity.v[k]));
+        row_store(v, velocity);
+        row_store(w, row_add(row_load(w), velocity));
+    }
+}
+
 static inline void step_idle_rows(float *w, float *v, size_t stride, const step_vecs *s,
                                   bool decays, const uint32_t *idle)
 {
     for (size_t r = 1; r <= idle[0]; r++) {
         for (size_t o = 0; o < stride; o += NN_LANES) {
             size_t place = idle[r] * stride + o;
-            row velocity = row_load(v + place);
-            bool asleep = !decays;
-            EACH_VEC asleep = asleep && vec_is_zero(velocity.v[k]);
-            if (!asleep) {
-                step_row(w + place, v + place, row_zero(), s);
-            }
+            step_idle_row(w + place, v + place, s, decays);
         }
     }
 }
@@ -269,92 +342,98 @@ static void wide_learn_pixels(float *w, float *v, float *g, const float *x, size
 
 /* ---- looking ahead ---- */
 
+#define PLACES_AHEAD ((size_t)100) /* samples from one whose record is fetched to one found out */
+
 /* Samples come in random order from a set larger than the caches, so the memory is asked for the
- * next tile's while this one's are computed: a cache line now and then, because it can only look
- * for a few at a time. */
-typedef struct {
-    const uint8_t *pixels[SLOTS];
-    size_t n_samples, sample, line, inputs;
-} prefetcher;
-
-#define LINE 64
-#define ROWS_A_LINE 2 /* of work between two lines */
-
-static inline prefetcher prefetch_from(const nn_pixel_batch *batch, size_t first)
+ * next ones while these are computed, a few cache lines at a time. Where a record of ink begins is
+ * asked for before that; where it ends is not looked up, that would be waiting too. To a compiler a
+ * function that only asks does nothing, so a call of it might be left out. */
+__attribute__((always_inline)) static inline void prefetch_sample(const nn_pixel_batch *batch,
+                                                                  size_t b)
 {
-    size_t end = batch->n + batch->ahead;
-    prefetcher p = {.inputs = batch->inputs};
-    p.n_samples = first < end ? smaller(SLOTS, end - first) : 0;
-    for (size_t k = 0; k < p.n_samples; k++) {
-        p.pixels[k] = sample_pixels(batch, first + k);
+    const size_t line = 64;
+    const bool ink = takes_ink(batch);
+    const uint8_t *from = ink ? sample_ink(batch, b) : sample_pixels(batch, b);
+    const size_t size = ink ? batch->ink->typical : batch->inputs + line - 1;
+    if (ink && batch->index && b + PLACES_AHEAD < batch->n + batch->ahead) {
+        __builtin_prefetch(&batch->ink->start[batch->index[b + PLACES_AHEAD]]);
     }
-    return p;
-}
-
-static inline void prefetch_line(prefetcher *p)
-{
-    if (p->sample < p->n_samples) {
-        __builtin_prefetch(p->pixels[p->sample] + p->line, 0, 2); /* as far as the second cache */
-        p->line += LINE;
-        if (p->line >= p->inputs + LINE - 1) { /* a sample may begin inside a line */
-            p->line = 0;
-            p->sample++;
-        }
+    for (size_t k = 0; k < size; k += line) {
+        __builtin_prefetch(from + k, 0, 2); /* as far as the second cache */
     }
 }
 
 /* ---- forward ---- */
 
-/* The samples of a tile for a loop over `slots` of them, a constant, so that it becomes straight
- * code. Slots beyond the tile repeat its first sample; what comes of them is not used. */
-static inline void slot_values(const float *x[SLOTS], const tile *t, const size_t slots)
+/* Adds a chunk's products to the sums of n samples: a = a + sum over its rows of x w. */
+static inline void forward_block(float *a, size_t stride, size_t n, float x[SLOTS][CHUNK],
+                                 const float *w, uint64_t rows, const size_t slots)
 {
-    for (size_t k = 0; k < slots; k++) {
-        x[k] = t->x + (k < t->n ? k : 0) * t->x_stride;
-    }
-}
-
-static inline void forward_tile(float *a, size_t stride, const tile *t, const float *w,
-                                const float *bias, prefetcher *next, const size_t slots)
-{
-    const float *x[SLOTS];
     row sum[SLOTS];
-    const size_t n_rows = *t->n_rows;
-    slot_values(x, t, slots);
     for (size_t k = 0; k < slots; k++) {
-        sum[k] = row_zero();
+        sum[k] = k < n ? row_load(a + k * stride) : row_zero();
     }
-    for (size_t r = 0; r < n_rows; r++) {
-        row weights = row_load(w + t->rows[r] * stride);
+    for (size_t r = 0; rows; r++) {
+        row weights = row_load(w + take_bit(&rows) * stride);
         for (size_t k = 0; k < slots; k++) {
             sum[k] = row_fma(x[k][r], weights, sum[k]);
         }
-        if (r % ROWS_A_LINE == 0) {
-            prefetch_line(next);
-        }
     }
     for (size_t k = 0; k < slots; k++) {
-        if (k < t->n) {
-            row_store(a + (t->first + k) * stride, row_add(sum[k], row_load(bias)));
+        if (k < n) {
+            row_store(a + k * stride, sum[k]);
+        }
+    }
+}
+
+#define TILES ((size_t)8) /* whose turns come one after the other */
+
+/* The sums of up to TILES tiles, without the bias. */
+static inline void forward_tiles(float *a, size_t stride, float *space, const nn_pixel_batch *batch,
+                                 size_t begin, const float *w)
+{
+    const size_t end = smaller(begin + TILES * SLOTS, batch->n);
+    const size_t ahead = smaller(batch->n + batch->ahead - end, end - begin);
+    const size_t turns = (end - begin + SLOTS - 1) / SLOTS * ((batch->inputs + CHUNK - 1) / CHUNK);
+    size_t turn = 0, fetched = 0;
+    source from[TILES];
+    for (size_t first = begin; first < end; first += SLOTS) {
+        from[(first - begin) / SLOTS] = source_of(batch, first, takes_ink(batch));
+    }
+    memset(a + begin * stride, 0, (end - begin) * stride * sizeof *a);
+    for (size_t i = 0; i < batch->inputs; i += CHUNK) {
+        for (size_t first = begin; first < end; first += SLOTS) {
+            source *tile = &from[(first - begin) / SLOTS];
+            block *p = block_at(space, batch->inputs, first, i);
+            alignas(64) float x[SLOTS][CHUNK];
+            for (turn++; fetched < ahead * turn / turns; fetched++) {
+                prefetch_sample(batch, end + fetched);
+            }
+            fill_block(p, tile, takes_ink(batch), i, chunk_size(batch->inputs, i));
+            unpack(x, p, tile->n);
+            for (size_t o = 0; o < stride; o += NN_LANES) {
+#define FORWARD(slots)                                                                             \
+    forward_block(a + first * stride + o, stride, tile->n, x, w + i * stride + o, p->rows, slots)
+                WITH_SLOTS(tile->n, FORWARD)
+            }
         }
     }
 }
 
 /* One sample alone, without a pack: the chain of its sums takes longer than finding its values. */
 static inline void forward_one(float *a, size_t stride, const nn_pixel_batch *batch, const float *w,
-                               const float *bias, uint32_t *rows)
+                               const float *bias)
 {
-    const uint8_t *pixels = sample_pixels(batch, 0);
-    const tile t = {.pixels = {pixels}, .n = 1};
-    size_t n_rows = 0;
-    for (size_t i = 0; i < batch->inputs; i += CHUNK) {
-        size_t n = smaller(CHUNK, batch->inputs - i);
-        n_rows = list_bits(rows, n_rows, used_pixels(&t, i, n), i, n);
-    }
+    const source from = source_of(batch, 0, false);
+    const uint8_t *pixels = from.pixels[0];
     for (size_t o = 0; o < stride; o += NN_LANES) {
         row sum = row_zero();
-        for (size_t r = 0; r < n_rows; r++) {
-            sum = row_fma(byte_value[pixels[rows[r]]], row_load(w + rows[r] * stride + o), sum);
+        for (size_t i = 0; i < batch->inputs; i += CHUNK) {
+            uint64_t rows = used_pixels(&from, i, chunk_size(batch->inputs, i));
+            while (rows) {
+                size_t r = i + take_bit(&rows);
+                sum = row_fma(byte_value[pixels[r]], row_load(w + r * stride + o), sum);
+            }
         }
         row_store(a + o, row_add(sum, row_load(bias + o)));
     }
@@ -369,24 +448,16 @@ static void vector_forward_pixels(float *a, size_t stride, float *x, size_t x_st
         return;
     }
     if (batch->n == 1 && !batch->learning) {
-        forward_one(a, stride, batch, w, bias, lists);
+        forward_one(a, stride, batch, w, bias);
         return;
     }
-    uint32_t *idle = batch->learning && batch->n <= SLOTS ? lists + list_size(batch->inputs) : NULL;
-    for (size_t first = 0; first < batch->n; first += SLOTS) {
-        const tile t = tile_at(batch, first, x, x_stride, lists);
-        prefetcher next = prefetch_from(batch, smaller(first + SLOTS, batch->n));
-        pack_tile(&t, batch->inputs, idle);
+    for (size_t first = 0; first < batch->n; first += TILES * SLOTS) {
+        forward_tiles(a, stride, x, batch, first, w);
+    }
+    for (size_t b = 0; b < batch->n; b++) {
         for (size_t o = 0; o < stride; o += NN_LANES) {
-            if (t.n == 1) {
-                forward_tile(a + o, stride, &t, w + o, bias + o, &next, 1);
-            } else if (t.n == 2) {
-                forward_tile(a + o, stride, &t, w + o, bias + o, &next, 2);
-            } else if (t.n <= SLOTS / 2) {
-                forward_tile(a + o, stride, &t, w + o, bias + o, &next, SLOTS / 2);
-            } else {
-                forward_tile(a + o, stride, &t, w + o, bias + o, &next, SLOTS);
-            }
+            float *to = a + b * stride + o;
+            row_store(to, row_add(row_load(to), row_load(bias + o)));
         }
     }
 }
@@ -394,81 +465,134 @@ static void vector_forward_pixels(float *a, size_t stride, float *x, size_t x_st
 /* ---- gradient and step ---- */
 
 /* A tile's deltas for NN_LANES units; slots beyond the tile get 0, which adds nothing. */
-static inline void slot_deltas(row d[SLOTS], const float *delta, size_t stride, const tile *t,
+static inline void slot_deltas(row d[SLOTS], const float *delta, size_t stride, size_t n,
                                const size_t slots)
 {
     for (size_t k = 0; k < slots; k++) {
-        d[k] = k < t->n ? row_load(delta + (t->first + k) * stride) : row_zero();
+        d[k] = k < n ? row_load(delta + k * stride) : row_zero();
     }
 }
 
-/* g + sum over the tile's samples of x delta, for the r-th row */
-static inline row add_products(row g, const float *const x[SLOTS], const row d[SLOTS], size_t r,
-                               const size_t slots)
+/* g + sum over the samples of x delta, for AT_ONCE rows from the r-th on: the chain of one row's
+ * sum would leave the processor waiting. */
+static inline void add_products(row g[AT_ONCE], float x[SLOTS][CHUNK], size_t r, const row d[SLOTS],
+                                const size_t slots)
 {
-    for (size_t k = 0; k < slots; k++) {
-        g = row_fma(x[k][r], d[k], g);
+    UNROLLED for (size_t k = 0; k < slots; k++)
+    {
+        UNROLLED for (size_t j = 0; j < AT_ONCE; j++)
+        {
+            g[j] = row_fma(x[k][r + j], d[k], g[j]);
+        }
     }
-    return g;
 }
 
-static inline void gradient_tile(float *gw, size_t stride, const tile *t, const float *delta,
-                                 const size_t slots)
+/* The gradients of a chunk's rows, and a place for those of rows that are none. */
+typedef float chunk_gradient[CHUNK + 1][NN_LANES];
+
+/* Adds a tile's products to the gradients of a chunk. */
+static inline void gradient_block(chunk_gradient g, float x[SLOTS][CHUNK], uint64_t rows,
+                                  const float *delta, size_t stride, size_t n, const size_t slots)
 {
-    const float *x[SLOTS];
     row d[SLOTS];
-    const size_t n_rows = *t->n_rows;
-    slot_values(x, t, slots);
-    slot_deltas(d, delta, stride, t, slots);
-    for (size_t r = 0; r < n_rows; r++) {
-        float *g = gw + t->rows[r] * stride;
-        row_store(g, add_products(row_load(g), x, d, r, slots));
+    slot_deltas(d, delta, stride, n, slots);
+    for (size_t r = 0; rows; r += AT_ONCE) {
+        float *to[AT_ONCE];
+        row sum[AT_ONCE];
+        UNROLLED for (size_t j = 0; j < AT_ONCE; j++)
+        {
+            to[j] = g[take_bit(&rows)];
+            sum[j] = row_load(to[j]);
+        }
+        add_products(sum, x, r, d, slots);
+        UNROLLED for (size_t j = 0; j < AT_ONCE; j++)
+        {
+            row_store(to[j], sum[j]);
+        }
     }
 }
 
-/* From the packs that forward_pixels left. */
-static void gradient_packed(float *gw, float *x, size_t x_stride, const nn_pixel_batch *batch,
-                            const float *delta, size_t stride, uint32_t *lists)
+/* The gradients of a chunk's rows for NN_LANES units, from the packs that forward_pixels left;
+ * returns the rows. */
+static inline uint64_t gradient_chunk(chunk_gradient g, float *space, const nn_pixel_batch *batch,
+                                      size_t i, const float *delta, size_t stride)
 {
-    memset(gw, 0, batch->inputs * stride * sizeof *gw);
+    uint64_t used = 0;
+    memset(g, 0, sizeof(chunk_gradient));
     for (size_t first = 0; first < batch->n; first += SLOTS) {
-        const tile t = tile_at(batch, first, x, x_stride, lists);
+        const size_t n = smaller(SLOTS, batch->n - first);
+        const block *p = block_at(space, batch->inputs, first, i);
+        alignas(64) float x[SLOTS][CHUNK];
+        unpack(x, p, n);
+#define GRADIENT(slots) gradient_block(g, x, p->rows, delta + first * stride, stride, n, slots)
+        WITH_SLOTS(n, GRADIENT)
+        used |= p->rows;
+    }
+    return used;
+}
+
+static void vector_gradient_pixels(float *gw, float *x, const nn_pixel_batch *batch,
+                                   const float *delta, size_t stride)
+{
+    for (size_t first = 0; first < batch->n; first += SLOTS) {
+        source tile = source_of(batch, first, takes_ink(batch));
+        for (size_t i = 0; i < batch->inputs; i += CHUNK) {
+            fill_block(block_at(x, batch->inputs, first, i), &tile, takes_ink(batch), i,
+                       chunk_size(batch->inputs, i));
+        }
+    }
+    for (size_t i = 0; i < batch->inputs; i += CHUNK) {
         for (size_t o = 0; o < stride; o += NN_LANES) {
-            if (t.n <= 2) {
-                gradient_tile(gw + o, stride, &t, delta + o, 2);
-            } else if (t.n <= SLOTS / 2) {
-                gradient_tile(gw + o, stride, &t, delta + o, SLOTS / 2);
-            } else {
-                gradient_tile(gw + o, stride, &t, delta + o, SLOTS);
+            alignas(64) chunk_gradient g;
+            gradient_chunk(g, x, batch, i, delta + o, stride);
+            for (size_t r = 0; r < chunk_size(batch->inputs, i); r++) {
+                row_store(gw + (i + r) * stride + o, row_load(g[r]));
             }
         }
     }
 }
 
-static void vector_gradient_pixels(float *gw, float *x, size_t x_stride,
-                                   const nn_pixel_batch *batch, const float *delta, size_t stride,
-                                   uint32_t *lists)
+/* Gradient and step of a chunk's rows for a batch of one tile: the gradients stay in registers. */
+static inline void learn_block(float *w, float *v, float x[SLOTS][CHUNK], uint64_t rows,
+                               const float *delta, size_t stride, size_t n, const step_vecs *s,
+                               const size_t slots)
 {
-    for (size_t first = 0; first < batch->n; first += SLOTS) {
-        const tile t = tile_at(batch, first, x, x_stride, lists);
-        pack_tile(&t, batch->inputs, NULL);
+    row d[SLOTS];
+    slot_deltas(d, delta, stride, n, slots);
+    for (size_t r = 0; rows; r += AT_ONCE) {
+        row g[AT_ONCE];
+        UNROLLED for (size_t j = 0; j < AT_ONCE; j++)
+        {
+            g[j] = row_zero();
+        }
+        add_products(g, x, r, d, slots);
+        UNROLLED for (size_t j = 0; j < AT_ONCE && rows; j++)
+        {
+            size_t place = take_bit(&rows) * stride;
+            step_row(w + place, v + place, g[j], s);
+        }
     }
-    gradient_packed(gw, x, x_stride, batch, delta, stride, lists);
 }
 
-/* Gradient and step of a batch of one tile: the gradients never go to memory. */
-static inline void learn_tile(float *w, float *v, const tile *t, const float *delta, size_t stride,
-                              const step_vecs *s, const size_t slots)
+/* The same for any batch; returns the rows that had a gradient. */
+static inline uint64_t learn_chunk(float *w, float *v, float *space, const nn_pixel_batch *batch,
+                                   size_t i, const float *delta, size_t stride, const step_vecs *s)
 {
-    const float *x[SLOTS];
-    row d[SLOTS];
-    const size_t n_rows = *t->n_rows;
-    slot_values(x, t, slots);
-    slot_deltas(d, delta, stride, t, slots);
-    for (size_t r = 0; r < n_rows; r++) {
-        size_t place = t->rows[r] * stride;
-        step_row(w + place, v + place, add_products(row_zero(), x, d, r, slots), s);
+    if (batch->n <= SLOTS) {
+        const block *p = block_at(space, batch->inputs, 0, i);
+        alignas(64) float x[SLOTS][CHUNK];
+        unpack(x, p, batch->n);
+#define LEARN(slots) learn_block(w, v, x, p->rows, delta, stride, batch->n, s, slots)
+        WITH_SLOTS(batch->n, LEARN)
+        return p->rows;
     }
+    alignas(64) chunk_gradient g;
+    const uint64_t used = gradient_chunk(g, space, batch, i, delta, stride);
+    for (uint64_t rows = used; rows;) {
+        size_t r = take_bit(&rows);
+        step_row(w + r * stride, v + r * stride, row_load(g[r]), s);
+    }
+    return used;
 }
 
 static void vector_learn_pixels(float *w, float *v, float *g, float *x, size_t x_stride,
@@ -479,35 +603,57 @@ static void vector_learn_pixels(float *w, float *v, float *g, float *x, size_t x
         wide_learn_pixels(w, v, g, x, x_stride, batch, delta, stride, step, lists, work);
         return;
     }
-    if (batch->n > SLOTS) {
-        gradient_packed(g, x, x_stride, batch, delta, stride, lists);
-        vector_step(w, v, g, batch->inputs * stride, step);
-        return;
-    }
     const step_vecs s = step_vecs_of(step);
-    const tile t = tile_at(batch, 0, x, x_stride, lists);
-    for (size_t o = 0; o < stride; o += NN_LANES) {
-        if (t.n == 1) {
-            learn_tile(w + o, v + o, &t, delta + o, stride, &s, 1);
-        } else if (t.n == 2) {
-            learn_tile(w + o, v + o, &t, delta + o, stride, &s, 2);
-        } else if (t.n <= SLOTS / 2) {
-            learn_tile(w + o, v + o, &t, delta + o, stride, &s, SLOTS / 2);
-        } else {
-            learn_tile(w + o, v + o, &t, delta + o, stride, &s, SLOTS);
+    const bool decays = step->l2 != 0;
+    for (size_t i = 0; i < batch->inputs; i += CHUNK) {
+        const uint64_t all = UINT64_MAX >> (CHUNK - chunk_size(batch->inputs, i));
+        for (size_t o = 0; o < stride; o += NN_LANES) {
+            float *wi = w + i * stride + o, *vi = v + i * stride + o;
+            uint64_t idle = all & ~learn_chunk(wi, vi, x, batch, i, delta + o, stride, &s);
+            while (idle) {
+                size_t place = take_bit(&idle) * stride;
+                step_idle_row(wi + place, vi + place, &s, decays);
+            }
         }
     }
-    step_idle_rows(w, v, stride, &s, step->l2 != 0, lists + list_size(batch->inputs));
 }
+
+#undef FORWARD
+#undef GRADIENT
+#undef LEARN
+
+/* ---- ink ---- */
+
+#if HAVE_INK
+static size_t write_ink(uint8_t *to, const uint8_t *pixels, size_t inputs)
+{
+    size_t masks = NN_INK_MASKS(inputs), n = 0;
+    for (size_t i = 0; i < inputs; i += CHUNK) {
+        const source from = {.pixels = {pixels}, .n = 1};
+        uint64_t mask = used_pixels(&from, i, chunk_size(inputs, i));
+        if (to) {
+            memcpy(to + i / 8, &mask, sizeof mask);
+            write_chunk(to + masks + n, mask, pixels + i);
+        }
+        n += count_bits(mask);
+    }
+    return masks + n;
+}
+#define WRITE_INK write_ink
+#else
+#define WRITE_INK NULL
+#endif
 
 /* The table of these kernels; what is not here is taken as the compiler makes it of portable.h. */
 #define VECTOR_KERNELS(NAME)                                                                       \
     {                                                                                              \
-        .name = (NAME), .load_pixels = vector_load_pixels, .scratch_size = vector_scratch_size,    \
-        .forward = vector_forward, .forward_pixels = vector_forward_pixels,                        \
-        .activate = portable_activate, .softmax = vector_softmax, .backward = vector_backward,     \
-        .gradient = vector_gradient, .gradient_pixels = vector_gradient_pixels,                    \
-        .gradient_bias = portable_gradient_bias, .step = vector_step, .learn = vector_learn,       \
+        .name = (NAME), .load_pixels = vector_load_pixels, .write_ink = WRITE_INK,                 \
+        .scratch_size = vector_scratch_size, .forward = vector_forward,                            \
+        .forward_pixels = vector_forward_pixels, .activate = portable_activate,                    \
+        .softmax = vector_softmax, .backward = vector_backward, .gradient = vector_gradient,       \
+        .gradient_pixels = vector_gradient_pixels, .log_sums = portable_log_sums,                  \
+        .count_right = vector_count_right, .output_delta = portable_output_delta,                  \
+        .gradient_bias = vector_gradient_bias, .step = vector_step, .learn = vector_learn,         \
         .learn_pixels = vector_learn_pixels,                                                       \
     }
 

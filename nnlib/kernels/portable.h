@@ -7,6 +7,7 @@
 #define NN_KERNELS_PORTABLE_H
 
 #include "../act.h"
+#include "../loss.h"
 #include "kernels.h"
 
 /* byte / 255, correctly rounded: the 256 values that a pixel can have. */
@@ -19,6 +20,11 @@ static const nn_real byte_value[256] = {BYTE_64(0), BYTE_64(64), BYTE_64(128), B
 static inline const uint8_t *sample_pixels(const nn_pixel_batch *batch, size_t b)
 {
     return batch->pixels + (batch->index ? batch->index[b] : b) * batch->inputs;
+}
+
+static inline const uint8_t *sample_ink(const nn_pixel_batch *batch, size_t b)
+{
+    return nn_ink_record(batch->ink, batch->index ? batch->index[b] : b);
 }
 
 #define ACTIVATE(constant, name, function)                                                         \
@@ -84,14 +90,89 @@ static void portable_softmax(nn_real *z, size_t stride, nn_sum *sums, size_t n, 
     }
 }
 
-static void portable_gradient_bias(nn_real *gb, const nn_real *delta, size_t stride, size_t n)
+/* ---- outputs and targets ---- */
+
+static void portable_log_sums(double *logs, const nn_sum *sums, size_t n)
 {
-    memset(gb, 0, stride * sizeof *gb);
     for (size_t b = 0; b < n; b++) {
-        for (size_t o = 0; o < stride; o++) {
-            gb[o] += delta[b * stride + o];
-        }
+        logs[b] = nn_log_sum(sums[b]);
     }
+}
+
+static inline size_t target_place(const nn_targets *targets, size_t b)
+{
+    return targets->index ? targets->index[b] : b;
+}
+
+static size_t portable_count_right(const nn_real *z, size_t stride, size_t units,
+                                   const nn_targets *targets, size_t n)
+{
+    size_t right = 0;
+    for (size_t b = 0; b < n; b++) {
+        const nn_real *row = z + b * stride;
+        const uint32_t label = targets->labels[target_place(targets, b)];
+        const nn_real own = row[label];
+        size_t beaten = 0;
+        for (size_t k = 0; k < units; k++) {
+            const bool below = k < label ? row[k] < own : row[k] <= own;
+            beaten += below ? 0 : 1;
+        }
+        right += beaten == 0;
+    }
+    return right;
+}
+
+/* As output_delta, for one sample and one loss. */
+#define DELTA(constant, function)                                                                  \
+    static inline void delta_of_##constant(nn_real *delta, const nn_real *z, const nn_real *slope, \
+                                           size_t units, const nn_real *y, nn_real share)          \
+    {                                                                                              \
+        for (size_t o = 0; o < units; o++) {                                                       \
+            delta[o] = nn_flush(nn_##function(z[o], y[o], slope[o]) * share);                      \
+        }                                                                                          \
+    }                                                                                              \
+    static inline void delta_of_##constant##_label(nn_real *delta, const nn_real *z,               \
+                                                   const nn_real *slope, size_t units,             \
+                                                   size_t label, nn_real share)                    \
+    {                                                                                              \
+        for (size_t first = 0; first < units; first += NN_LANES) {                                 \
+            nn_real d[NN_LANES];                                                                   \
+            for (size_t k = 0; k < NN_LANES; k++) {                                                \
+                d[k] = nn_flush(nn_##function(z[first + k], 0, slope[first + k]) * share);         \
+            }                                                                                      \
+            memcpy(delta + first, d, sizeof d);                                                    \
+        }                                                                                          \
+        delta[label] = nn_flush(nn_##function(z[label], 1, slope[label]) * share);                 \
+    }                                                                                              \
+    static void deltas_of_##constant(nn_real *delta, const nn_real *z, const nn_real *slope,       \
+                                     size_t stride, size_t units, const nn_targets *targets,       \
+                                     size_t n, nn_real share)                                      \
+    {                                                                                              \
+        for (size_t b = 0; b < n; b++) {                                                           \
+            const size_t from = b * stride, place = target_place(targets, b);                      \
+            if (targets->labels) {                                                                 \
+                delta_of_##constant##_label(delta + from, z + from, slope + from, units,           \
+                                            targets->labels[place], share);                        \
+            } else {                                                                               \
+                delta_of_##constant(delta + from, z + from, slope + from, units,                   \
+                                    targets->values + place * targets->outputs, share);            \
+            }                                                                                      \
+            memset(delta + from + units, 0, (stride - units) * sizeof *delta);                     \
+        }                                                                                          \
+    }
+NN_LOSS_SLOPES(DELTA)
+#undef DELTA
+
+static void portable_output_delta(nn_loss loss, nn_real *delta, const nn_real *z,
+                                  const nn_real *slope, size_t stride, size_t units,
+                                  const nn_targets *targets, size_t n, nn_real share)
+{
+#define ROW(constant, function) [constant] = deltas_of_##constant,
+    static void (*const table[NN_N_LOSSES])(nn_real *, const nn_real *, const nn_real *, size_t,
+                                            size_t, const nn_targets *, size_t,
+                                            nn_real) = {NN_LOSS_SLOPES(ROW)};
+#undef ROW
+    table[loss](delta, z, slope, stride, units, targets, n, share);
 }
 
 #endif

@@ -97,13 +97,10 @@ static void ref_gradient(nn_real *gw, const nn_real *x, size_t x_stride, const n
     }
 }
 
-static void ref_gradient_pixels(nn_real *gw, nn_real *x, size_t x_stride,
-                                const nn_pixel_batch *batch, const nn_real *delta, size_t stride,
-                                uint32_t *lists)
+static void ref_gradient_pixels(nn_real *gw, nn_real *x, const nn_pixel_batch *batch,
+                                const nn_real *delta, size_t stride)
 {
     (void)x;
-    (void)x_stride;
-    (void)lists;
     memset(gw, 0, batch->inputs * stride * sizeof *gw);
     for (size_t b = 0; b < batch->n; b++) {
         const uint8_t *pixels = sample_pixels(batch, b);
@@ -111,6 +108,16 @@ static void ref_gradient_pixels(nn_real *gw, nn_real *x, size_t x_stride,
             if (pixels[i] != 0) {
                 add_row(gw + i * stride, byte_value[pixels[i]], delta + b * stride, stride);
             }
+        }
+    }
+}
+
+static void ref_gradient_bias(nn_real *gb, const nn_real *delta, size_t stride, size_t n)
+{
+    memset(gb, 0, stride * sizeof *gb);
+    for (size_t b = 0; b < n; b++) {
+        for (size_t o = 0; o < stride; o++) {
+            gb[o] += delta[b * stride + o];
         }
     }
 }
@@ -145,7 +152,9 @@ static void ref_learn_pixels(nn_real *w, nn_real *v, nn_real *g, nn_real *x, siz
                              const nn_step *step, uint32_t *lists, const nn_work *work)
 {
     (void)work;
-    ref_gradient_pixels(g, x, x_stride, batch, delta, stride, lists);
+    (void)x_stride;
+    (void)lists;
+    ref_gradient_pixels(g, x, batch, delta, stride);
     ref_step(w, v, g, batch->inputs * stride, step);
 }
 
@@ -160,7 +169,10 @@ const nn_kernels nn_kernels_ref = {
     .backward = ref_backward,
     .gradient = ref_gradient,
     .gradient_pixels = ref_gradient_pixels,
-    .gradient_bias = portable_gradient_bias,
+    .log_sums = portable_log_sums,
+    .count_right = portable_count_right,
+    .output_delta = portable_output_delta,
+    .gradient_bias = ref_gradient_bias,
     .step = ref_step,
     .learn = ref_learn,
     .learn_pixels = ref_learn_pixels,

@@ -11,6 +11,7 @@
  *   vec_fma(x, y, z)       x y + z, rounded once
  *   vec_flush(v)           +0 in the lanes where |v| < NN_FLOOR, else v
  *   vec_is_zero(v)         whether every lane is 0
+ *   vec_less, vec_at_most  a bit for each lane: whether x < y, x <= y
  *   vec_transpose(square)  VEC_LANES rows become columns
  *   vec_sum, vec_max       of all lanes; the sum adds the upper half to the lower until one is left
  *   vec_bytes(p)           VEC_LANES bytes from p, as floats
@@ -40,6 +41,13 @@
 typedef struct {
     vec v[VECS];
 } row;
+
+/* Before a loop whose values must stay in registers: its bound is a small constant. */
+#ifdef __clang__
+#define UNROLLED _Pragma("unroll")
+#else
+#define UNROLLED _Pragma("GCC unroll 16")
+#endif
 
 #define EACH_VEC for (size_t k = 0; k < VECS; k++)
 
@@ -212,31 +220,48 @@ static void vector_backward(float *delta_in, size_t in_stride, const float *slop
 
 /* ---- gradients ---- */
 
-/* From numbers: the sums of a few inputs stay in registers while the loop runs along the samples.
- */
+/* From numbers: the gradients for TILE inputs, or `inputs` if that is less, stay in registers while
+ * the loop runs along the samples. */
+static inline void gradient_tile(row g[TILE], const float *x, size_t x_stride, const float *delta,
+                                 size_t stride, size_t n, size_t inputs)
+{
+    size_t input[TILE];
+    UNROLLED for (size_t k = 0; k < TILE; k++)
+    {
+        input[k] = k < inputs ? k : inputs - 1;
+        g[k] = row_zero();
+    }
+    for (size_t b = 0; b < n; b++) {
+        row d = row_load(delta + b * stride);
+        UNROLLED for (size_t k = 0; k < TILE; k++)
+        {
+            g[k] = row_fma(x[b * x_stride + input[k]], d, g[k]);
+        }
+    }
+}
+
 static void vector_gradient(float *gw, const float *x, size_t x_stride, const float *delta,
                             size_t stride, size_t n, size_t inputs)
 {
     for (size_t first = 0; first < inputs; first += TILE) {
-        size_t input[TILE];
-        for (size_t k = 0; k < TILE; k++) {
-            input[k] = first + k < inputs ? first + k : inputs - 1;
-        }
         for (size_t o = 0; o < stride; o += NN_LANES) {
             row g[TILE];
-            for (size_t k = 0; k < TILE; k++) {
-                g[k] = row_zero();
-            }
-            for (size_t b = 0; b < n; b++) {
-                row d = row_load(delta + b * stride + o);
-                for (size_t k = 0; k < TILE; k++) {
-                    g[k] = row_fma(x[b * x_stride + input[k]], d, g[k]);
-                }
-            }
-            for (size_t k = 0; k < TILE; k++) {
-                row_store(gw + input[k] * stride + o, g[k]);
+            gradient_tile(g, x + first, x_stride, delta + o, stride, n, inputs - first);
+            for (size_t k = 0; k < TILE && first + k < inputs; k++) {
+                row_store(gw + (first + k) * stride + o, g[k]);
             }
         }
+    }
+}
+
+static void vector_gradient_bias(float *gb, const float *delta, size_t stride, size_t n)
+{
+    for (size_t o = 0; o < stride; o += NN_LANES) {
+        row sum = row_zero();
+        for (size_t b = 0; b < n; b++) {
+            sum = row_add(sum, row_load(delta + b * stride + o));
+        }
+        row_store(gb + o, sum);
     }
 }
 
@@ -263,13 +288,14 @@ static void vector_learn(float *w, float *v, float *g, const float *x, size_t x_
                          .work = work});
         return;
     }
-    for (size_t o = 0; o < width; o += NN_LANES) {
-        for (size_t i = 0; i < inputs; i++) {
-            row sum = row_zero();
-            for (size_t b = 0; b < n; b++) {
-                sum = row_fma(x[b * x_stride + i], row_load(delta + b * stride + o), sum);
+    for (size_t first = 0; first < inputs; first += TILE) {
+        for (size_t o = 0; o < width; o += NN_LANES) {
+            row sum[TILE];
+            gradient_tile(sum, x + first, x_stride, delta + o, stride, n, inputs - first);
+            for (size_t k = 0; k < TILE && first + k < inputs; k++) {
+                size_t place = (first + k) * stride + o;
+                step_row(w + place, v + place, sum[k], &s);
             }
-            step_row(w + i * stride + o, v + i * stride + o, sum, &s);
         }
     }
 }
@@ -330,6 +356,32 @@ static void vector_softmax(float *z, size_t stride, nn_sum *sums, size_t n, size
         row_store(z + b * stride, e);
         sums[b].rest = sum;
     }
+}
+
+/* As portable_count_right, for up to NN_LANES units: none of the units before a label may be as
+ * large, none of those behind it larger. */
+static size_t vector_count_right(const float *z, size_t stride, size_t units,
+                                 const nn_targets *targets, size_t n)
+{
+    if (stride != NN_LANES) {
+        return portable_count_right(z, stride, units, targets, n);
+    }
+    const uint32_t all = (UINT32_C(1) << units) - 1;
+    size_t right = 0;
+    for (size_t b = 0; b < n; b++) {
+        const row outputs = row_load(z + b * stride);
+        const uint32_t label = targets->labels[target_place(targets, b)];
+        const uint32_t before = (UINT32_C(1) << label) - 1;
+        const vec own = vec_set(z[b * stride + label]);
+        uint32_t less = 0, at_most = 0;
+        EACH_VEC
+        {
+            less |= vec_less(outputs.v[k], own) << (k * VEC_LANES);
+            at_most |= vec_at_most(outputs.v[k], own) << (k * VEC_LANES);
+        }
+        right += ((before & ~less) | (all & ~at_most)) == 0;
+    }
+    return right;
 }
 
 #endif
