@@ -386,13 +386,20 @@ static inline void forward_block(float *a, size_t stride, size_t n, float x[SLOT
     }
 }
 
-#define TILES ((size_t)8) /* whose turns come one after the other */
+#define TILES ((size_t)8)
 
-/* The sums of up to TILES tiles, without the bias. */
+/* So many samples take turns with a chunk. In use, where they come in their order and not all of
+ * them are fetched beforehand, it is one tile. */
+static inline size_t group_size(const nn_pixel_batch *batch)
+{
+    return batch->learning ? TILES * SLOTS : SLOTS;
+}
+
+/* The sums of a group, without the bias. */
 static inline void forward_tiles(float *a, size_t stride, float *space, const nn_pixel_batch *batch,
                                  size_t begin, const float *w)
 {
-    const size_t end = smaller(begin + TILES * SLOTS, batch->n);
+    const size_t end = smaller(begin + group_size(batch), batch->n);
     const size_t ahead = smaller(batch->n + batch->ahead - end, end - begin);
     const size_t turns = (end - begin + SLOTS - 1) / SLOTS * ((batch->inputs + CHUNK - 1) / CHUNK);
     size_t turn = 0, fetched = 0;
@@ -404,7 +411,7 @@ static inline void forward_tiles(float *a, size_t stride, float *space, const nn
     for (size_t i = 0; i < batch->inputs; i += CHUNK) {
         for (size_t first = begin; first < end; first += SLOTS) {
             source *tile = &from[(first - begin) / SLOTS];
-            block *p = block_at(space, batch->inputs, first, i);
+            block unkept, *p = batch->learning ? block_at(space, batch->inputs, first, i) : &unkept;
             alignas(64) float x[SLOTS][CHUNK];
             for (turn++; fetched < ahead * turn / turns; fetched++) {
                 prefetch_sample(batch, end + fetched);
@@ -420,11 +427,11 @@ static inline void forward_tiles(float *a, size_t stride, float *space, const nn
     }
 }
 
-/* One sample alone, without a pack: the chain of its sums takes longer than finding its values. */
+/* One sample alone, without a pack: its pixels are found while the chain of its sums runs. */
 static inline void forward_one(float *a, size_t stride, const nn_pixel_batch *batch, const float *w,
                                const float *bias)
 {
-    const source from = source_of(batch, 0, false);
+    const source from = {.n = 1, .pixels = {sample_pixels(batch, 0)}};
     const uint8_t *pixels = from.pixels[0];
     for (size_t o = 0; o < stride; o += NN_LANES) {
         row sum = row_zero();
@@ -451,7 +458,7 @@ static void vector_forward_pixels(float *a, size_t stride, float *x, size_t x_st
         forward_one(a, stride, batch, w, bias);
         return;
     }
-    for (size_t first = 0; first < batch->n; first += TILES * SLOTS) {
+    for (size_t first = 0; first < batch->n; first += group_size(batch)) {
         forward_tiles(a, stride, x, batch, first, w);
     }
     for (size_t b = 0; b < batch->n; b++) {
