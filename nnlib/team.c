@@ -2,6 +2,7 @@
 #include "team.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #ifdef __linux__
 #include <sched.h>
 #endif
@@ -16,18 +17,36 @@ typedef struct {
 struct nn_team {
     size_t n_members; /* threads that were started, without the caller */
     member *members;
-    pthread_mutex_t lock; /* of all that follows */
-    pthread_cond_t called, finished;
+    size_t looks; /* before one who waits goes to sleep */
     void (*work)(void *context, size_t part);
     void *context;
-    size_t calls;   /* pieces of work so far */
-    size_t working; /* members that have not finished theirs */
-    bool dismissed;
+    atomic_size_t calls;   /* pieces of work so far */
+    atomic_size_t working; /* members that have not finished theirs */
+    atomic_bool dismissed;
+    pthread_mutex_t lock; /* of those who sleep, and of what wakes them */
+    pthread_cond_t called, finished;
 };
+
+/* Waking a sleeper takes longer than many a piece of work, so whoever waits looks up this often
+ * before, for some 100 microseconds; not where there are more threads than processors. */
+#define LOOKS ((size_t)2000)
+
+/* Lets the processor rest for a moment. */
+static inline void pause_briefly(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");
+#endif
+}
 
 /* Waits for a call after the seen-th; false when the team is dismissed. */
 static bool wait_for_call(nn_team *team, size_t *seen)
 {
+    for (size_t k = 0; k < team->looks && atomic_load(&team->calls) == *seen; k++) {
+        pause_briefly();
+    }
     pthread_mutex_lock(&team->lock);
     while (team->calls == *seen && !team->dismissed) {
         pthread_cond_wait(&team->called, &team->lock);
@@ -45,11 +64,11 @@ static void *member_main(void *context)
     size_t seen = 0;
     while (wait_for_call(team, &seen)) {
         team->work(team->context, self->part);
-        pthread_mutex_lock(&team->lock);
-        if (--team->working == 0) {
+        if (atomic_fetch_sub(&team->working, 1) == 1) {
+            pthread_mutex_lock(&team->lock);
             pthread_cond_signal(&team->finished);
+            pthread_mutex_unlock(&team->lock);
         }
-        pthread_mutex_unlock(&team->lock);
     }
     return NULL;
 }
@@ -89,7 +108,7 @@ nn_status nn_team_new(nn_team **out, size_t size)
         nn_free(members);
         return nn_fail(NN_ERR_MEMORY, "out of memory for %zu threads", size);
     }
-    *team = (nn_team){.members = members};
+    *team = (nn_team){.members = members, .looks = size <= processors() ? LOOKS : 0};
     pthread_mutex_init(&team->lock, NULL);
     pthread_cond_init(&team->called, NULL);
     pthread_cond_init(&team->finished, NULL);
@@ -135,6 +154,9 @@ void nn_team_run(nn_team *team, void (*work)(void *context, size_t part), void *
     }
     work(context, 0);
     if (team) {
+        for (size_t k = 0; k < team->looks && atomic_load(&team->working) > 0; k++) {
+            pause_briefly();
+        }
         pthread_mutex_lock(&team->lock);
         while (team->working > 0) {
             pthread_cond_wait(&team->finished, &team->lock);

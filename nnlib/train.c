@@ -76,7 +76,7 @@ static bool wants_team(const nn_trainer *t)
     for (size_t l = 0; l < t->net->config.n_layers; l++) {
         const nn_shape *shape = &t->net->shapes[l];
         if (shape->units > NN_NARROW &&
-            batch_size(t) * shape->units >= NN_WORTH_SHARING / shape->inputs) {
+            batch_size(t) * shape->units >= NN_WORTH_WAKING / shape->inputs) {
             return t->options.threads != 1;
         }
     }

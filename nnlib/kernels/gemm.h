@@ -40,10 +40,11 @@ typedef struct {
     size_t c_row;
     const uint32_t *c_rows; /* the rows of c, slope, w and v that are C's; NULL: 0, 1, 2, ... */
     gemm_end end;
-    const float *bias;   /* ADD_BIAS: [n] */
-    const float *slope;  /* TIMES_SLOPE: as c */
-    float *w, *v;        /* TAKE_STEP: as c */
-    const nn_work *work; /* its scratch: GEMM_PACK numbers a thread */
+    const float *bias;    /* ADD_BIAS: [n] */
+    const float *slope;   /* TIMES_SLOPE: as c */
+    float *w, *v;         /* TAKE_STEP: as c */
+    const uint32_t *idle; /* TAKE_STEP: how many rows of w and v are not C's, and which; or NULL */
+    const nn_work *work;  /* its scratch: GEMM_PACK numbers a thread */
 } gemm;
 
 #define PACKED_A (BLOCK_M * BLOCK_K + NN_LANES)
@@ -220,6 +221,18 @@ static void pack_b(float *to, const gemm *p, size_t k, size_t n_k, size_t n, siz
     pack(to, from, p->b.row, rows, p->b.column, n_k, columns, GEMM_N);
 }
 
+/* The step of rows for which there is no product. */
+static inline void step_idle_rows(const gemm *p)
+{
+    const bool decays = !vec_is_zero(p->step.l2);
+    for (size_t r = 1; p->idle && r <= p->idle[0]; r++) {
+        for (size_t n = 0; n < p->n; n += NN_LANES) {
+            size_t place = p->idle[r] * p->c_row + n;
+            step_idle_row(p->w + place, p->v + place, &p->step, decays);
+        }
+    }
+}
+
 /* The product, by one thread in its part of the scratch space. */
 static void multiply_alone(const gemm *p, float *scratch)
 {
@@ -238,6 +251,7 @@ static void multiply_alone(const gemm *p, float *scratch)
             k += n_k;
         } while (k < p->k);
     }
+    step_idle_rows(p);
 }
 
 /* ---- by several threads ---- */
@@ -265,6 +279,7 @@ static void multiply_share(void *context, size_t part)
     } else {
         p.m = share_of(&m, p.m, GEMM_M, part, parts);
         p.a.at += m * p.a.row;
+        p.idle = part == 0 ? p.idle : NULL;
     }
     size_t place = n + (p.c_rows ? 0 : m * p.c_row);
     p.c_rows = p.c_rows ? p.c_rows + m : NULL;

@@ -173,8 +173,10 @@ typedef struct {
 /* Layers of more units than this are wide: a team may share their work. */
 #define NN_NARROW ((size_t)64)
 
-/* A product of fewer multiplications than this is done before other threads have woken up. */
-#define NN_WORTH_SHARING ((size_t)1 << 22)
+/* A product of fewer multiplications than this is done before other threads have woken up, and one
+ * of fewer than that before those that are awake have looked up. */
+#define NN_WORTH_WAKING ((size_t)1 << 22)
+#define NN_WORTH_SHARING ((size_t)1 << 19)
 
 extern const nn_kernels nn_kernels_ref;
 extern const nn_kernels nn_kernels_avx2;

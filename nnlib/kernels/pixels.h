@@ -238,18 +238,9 @@ static inline size_t list_bits(uint32_t *list, size_t listed, uint64_t used, siz
     return listed;
 }
 
-/* Packs the values of the listed rows, one by one. */
-static inline void pack_sample(float *x, const uint8_t *pixels, const uint32_t *rows, size_t n_rows)
+/* Lists the pixels that are not zero in one of a batch's samples, its rows, and those that are. */
+static void list_rows(const nn_pixel_batch *batch, uint32_t *rows, uint32_t *idle)
 {
-    for (size_t r = 0; r < n_rows; r++) {
-        x[r] = byte_value[pixels[rows[r]]];
-    }
-}
-
-/* Packs a whole batch as one tile: x[b][r] is sample b's value in the r-th row. */
-static void pack_batch(float *x, size_t x_stride, const nn_pixel_batch *batch, uint32_t *lists)
-{
-    uint32_t *rows = lists + 1, *idle = lists + list_size(batch->inputs);
     size_t n_rows = 0, n_idle = 0;
     for (size_t i = 0; i < batch->inputs; i += CHUNK) {
         size_t n = chunk_size(batch->inputs, i);
@@ -258,23 +249,41 @@ static void pack_batch(float *x, size_t x_stride, const nn_pixel_batch *batch, u
             const source from = source_of(batch, first, false);
             used |= used_pixels(&from, i, n);
         }
-        size_t from = n_rows;
-        n_rows = list_bits(rows, n_rows, used, i, n);
+        n_rows = list_bits(rows + 1, n_rows, used, i, n);
         n_idle = list_bits(idle + 1, n_idle, all & ~used, i, n);
-        for (size_t b = 0; b < batch->n; b++) {
-            pack_sample(x + b * x_stride + from, sample_pixels(batch, b), rows + from,
-                        n_rows - from);
+    }
+    rows[0] = (uint32_t)n_rows;
+    idle[0] = (uint32_t)n_idle;
+}
+
+/* A whole batch as one tile: x[b][r] is sample b's value in the r-th of the listed rows. */
+typedef struct {
+    float *x;
+    size_t x_stride;
+    const nn_pixel_batch *batch;
+    const uint32_t *rows;
+    const nn_work *work;
+} batch_pack;
+
+static void pack_share(void *context, size_t part)
+{
+    const batch_pack *p = context;
+    const size_t parts = nn_team_size(p->work->team), n = p->batch->n;
+    for (size_t b = n * part / parts; b < n * (part + 1) / parts; b++) {
+        const uint8_t *pixels = sample_pixels(p->batch, b);
+        for (size_t r = 0; r < p->rows[0]; r++) {
+            p->x[b * p->x_stride + r] = byte_value[pixels[p->rows[r + 1]]];
         }
     }
-    lists[0] = (uint32_t)n_rows;
-    idle[0] = (uint32_t)n_idle;
 }
 
 static void wide_forward_pixels(float *a, size_t stride, float *x, size_t x_stride,
                                 const nn_pixel_batch *batch, const float *w, const float *bias,
                                 uint32_t *lists, const nn_work *work)
 {
-    pack_batch(x, x_stride, batch, lists);
+    batch_pack p = {x, x_stride, batch, lists, work};
+    list_rows(batch, lists, lists + list_size(batch->inputs));
+    nn_team_run(work->team, pack_share, &p);
     multiply(&(gemm){.m = batch->n,
                      .n = stride,
                      .k = lists[0],
@@ -289,40 +298,10 @@ static void wide_forward_pixels(float *a, size_t stride, float *x, size_t x_stri
                      .work = work});
 }
 
-/* The step of a row without a gradient. If no l2 pulls at its weights, only its velocity moves
- * them, v = m v, until there is none. */
-static inline void step_idle_row(float *w, float *v, const step_vecs *s, bool decays)
-{
-    if (decays) {
-        step_row(w, v, row_zero(), s);
-        return;
-    }
-    row velocity = row_load(v);
-    bool asleep = true;
-    EACH_VEC asleep = asleep && vec_is_zero(velocity.v[k]);
-    if (!asleep) {
-        EACH_VEC velocity.v[k] = vec_flush(vec_mul(s->m, velocity.v[k]));
-        row_store(v, velocity);
-        row_store(w, row_add(row_load(w), velocity));
-    }
-}
-
-static inline void step_idle_rows(float *w, float *v, size_t stride, const step_vecs *s,
-                                  bool decays, const uint32_t *idle)
-{
-    for (size_t r = 1; r <= idle[0]; r++) {
-        for (size_t o = 0; o < stride; o += NN_LANES) {
-            size_t place = idle[r] * stride + o;
-            step_idle_row(w + place, v + place, s, decays);
-        }
-    }
-}
-
 static void wide_learn_pixels(float *w, float *v, float *g, const float *x, size_t x_stride,
                               const nn_pixel_batch *batch, const float *delta, size_t stride,
                               const nn_step *step, const uint32_t *lists, const nn_work *work)
 {
-    const step_vecs s = step_vecs_of(step);
     multiply(&(gemm){.m = lists[0],
                      .n = stride,
                      .k = batch->n,
@@ -335,9 +314,9 @@ static void wide_learn_pixels(float *w, float *v, float *g, const float *x, size
                      .end = TAKE_STEP,
                      .w = w,
                      .v = v,
-                     .step = s,
+                     .step = step_vecs_of(step),
+                     .idle = lists + list_size(batch->inputs),
                      .work = work});
-    step_idle_rows(w, v, stride, &s, step->l2 != 0, lists + list_size(batch->inputs));
 }
 
 /* ---- looking ahead ---- */
