@@ -64,17 +64,21 @@ static inline size_t row_number(const uint32_t *list, size_t r)
     return list ? list[r] : r;
 }
 
-/* One strip of `used` elements that lie side by side, from the listed rows; width is a constant. */
-static inline void copy_strip(float *to, const float *from, size_t along_k, const uint32_t *rows,
-                              size_t n_k, size_t used, const size_t width)
+/* The strips of elements that lie side by side, from the listed rows; width is a constant. All
+ * strips of a row come before the next row: that is how it lies in memory. */
+static inline void copy_strips(float *to, const float *from, size_t along_k, const uint32_t *rows,
+                               size_t n_k, size_t n_across, const size_t width)
 {
     for (size_t k = 0; k < n_k; k++) {
         const float *elements = from + row_number(rows, k) * along_k;
-        if (used == width) {
-            memcpy(to + k * width, elements, width * sizeof *to);
-        } else {
-            memset(to + k * width, 0, width * sizeof *to);
-            memcpy(to + k * width, elements, used * sizeof *to);
+        float *strip = to + k * width;
+        size_t left = n_across;
+        for (; left >= width; left -= width, elements += width, strip += n_k * width) {
+            memcpy(strip, elements, width * sizeof *strip);
+        }
+        if (left > 0) {
+            memset(strip, 0, width * sizeof *strip);
+            memcpy(strip, elements, left * sizeof *strip);
         }
     }
 }
@@ -113,13 +117,13 @@ static inline void transpose_strip(float *to, const float *from, size_t across, 
 static inline void pack(float *to, const float *from, size_t along_k, const uint32_t *rows,
                         size_t across, size_t n_k, size_t n_across, const size_t width)
 {
+    if (across == 1) {
+        copy_strips(to, from, along_k, rows, n_k, n_across, width);
+        return;
+    }
     for (size_t first = 0; first < n_across; first += width, to += n_k * width) {
-        size_t used = smaller(width, n_across - first);
-        if (across == 1) {
-            copy_strip(to, from + first, along_k, rows, n_k, used, width);
-        } else {
-            transpose_strip(to, from + first * across, across, n_k, used, width);
-        }
+        transpose_strip(to, from + first * across, across, n_k, smaller(width, n_across - first),
+                        width);
     }
 }
 
@@ -144,42 +148,42 @@ static inline void finish(const gemm *p, size_t place, size_t column, row sum, b
     }
 }
 
-/* Asks for the weights and velocities of one row of a tile while its sums are computed. */
-static inline void expect_step(const gemm *p, size_t place)
+/* Asks for what one row of the next tile will need: sums that wait, or weights and velocities. */
+static inline void expect_row(const gemm *p, size_t place, bool first, bool last)
 {
-    for (size_t j = 0; j < GEMM_ROWS; j++) {
-        __builtin_prefetch(p->w + place + j * NN_LANES, 1);
-        __builtin_prefetch(p->v + place + j * NN_LANES, 1);
+    for (size_t j = 0; j < GEMM_ROWS; j++, place += NN_LANES) {
+        if (!first) {
+            __builtin_prefetch(p->c + place, 1);
+        }
+        if (last && p->end == TAKE_STEP) {
+            __builtin_prefetch(p->w + place, 1);
+            __builtin_prefetch(p->v + place, 1);
+        }
     }
 }
 
-/* Asks for the waiting sums of one row of the next tile. */
-static inline void expect_sums(const gemm *p, size_t place)
-{
-    for (size_t j = 0; j < GEMM_ROWS; j++) {
-        __builtin_prefetch(p->c + place + j * NN_LANES, 1);
-    }
-}
+/* Where a tile begins in C. */
+typedef struct {
+    size_t m, n;
+} corner;
 
-/* One tile: GEMM_M rows by GEMM_N columns of C from `m`, `n`, over n_k values of k. */
-static void multiply_tile(const gemm *p, const float *a, const float *b, size_t m, size_t n,
+/* One tile: GEMM_M rows by GEMM_N columns of C, over n_k values of k; `next` comes after it. */
+static void multiply_tile(const gemm *p, const float *a, const float *b, corner at, corner next,
                           size_t n_k, bool first, bool last)
 {
     row sum[GEMM_M][GEMM_ROWS];
-    size_t n_m = smaller(GEMM_M, p->m - m), n_rows = smaller(GEMM_ROWS, (p->n - n) / NN_LANES);
+    size_t n_m = smaller(GEMM_M, p->m - at.m);
+    size_t n_rows = smaller(GEMM_ROWS, (p->n - at.n) / NN_LANES);
     for (size_t i = 0; i < GEMM_M; i++) {
         for (size_t j = 0; j < GEMM_ROWS; j++) {
             bool waiting = !first && i < n_m && j < n_rows;
             sum[i][j] =
-                waiting ? row_load(p->c + place_of(p, m + i, n + j * NN_LANES)) : row_zero();
+                waiting ? row_load(p->c + place_of(p, at.m + i, at.n + j * NN_LANES)) : row_zero();
         }
     }
     for (size_t part = 0; part < GEMM_M; part++) {
-        if (last && p->end == TAKE_STEP && part < n_m) {
-            expect_step(p, place_of(p, m + part, n));
-        }
-        if (!first && m + GEMM_M + part < p->m) {
-            expect_sums(p, place_of(p, m + GEMM_M + part, n));
+        if (next.m + part < p->m) {
+            expect_row(p, place_of(p, next.m + part, next.n), first, last);
         }
         for (size_t k = n_k * part / GEMM_M; k < n_k * (part + 1) / GEMM_M; k++) {
             row across[GEMM_ROWS];
@@ -196,8 +200,8 @@ static void multiply_tile(const gemm *p, const float *a, const float *b, size_t 
     for (size_t i = 0; i < GEMM_M; i++) {
         for (size_t j = 0; j < GEMM_ROWS; j++) {
             if (i < n_m && j < n_rows) {
-                size_t column = n + j * NN_LANES;
-                finish(p, place_of(p, m + i, column), column, sum[i][j], last);
+                size_t column = at.n + j * NN_LANES;
+                finish(p, place_of(p, at.m + i, column), column, sum[i][j], last);
             }
         }
     }
@@ -208,7 +212,10 @@ static void multiply_block(const gemm *p, const float *a, const float *b, size_t
 {
     for (size_t j = 0; j < n_n; j += GEMM_N) {
         for (size_t i = 0; i < n_m; i += GEMM_M) {
-            multiply_tile(p, a + i * n_k, b + j * n_k, m + i, n + j, n_k, first, last);
+            const bool below = i + GEMM_M < n_m;
+            const corner at = {m + i, n + j};
+            const corner next = {below ? at.m + GEMM_M : m, below ? at.n : at.n + GEMM_N};
+            multiply_tile(p, a + i * n_k, b + j * n_k, at, next, n_k, first, last);
         }
     }
 }
