@@ -148,42 +148,42 @@ static inline void finish(const gemm *p, size_t place, size_t column, row sum, b
     }
 }
 
-/* Asks for what one row of the next tile will need: sums that wait, or weights and velocities. */
-static inline void expect_row(const gemm *p, size_t place, bool first, bool last)
+/* Asks for the weights and velocities of one row of the next tile. */
+static inline void expect_step(const gemm *p, size_t place)
 {
-    for (size_t j = 0; j < GEMM_ROWS; j++, place += NN_LANES) {
-        if (!first) {
-            __builtin_prefetch(p->c + place, 1);
-        }
-        if (last && p->end == TAKE_STEP) {
-            __builtin_prefetch(p->w + place, 1);
-            __builtin_prefetch(p->v + place, 1);
-        }
+    for (size_t j = 0; j < GEMM_ROWS; j++) {
+        __builtin_prefetch(p->w + place + j * NN_LANES, 1);
+        __builtin_prefetch(p->v + place + j * NN_LANES, 1);
     }
 }
 
-/* Where a tile begins in C. */
-typedef struct {
-    size_t m, n;
-} corner;
+/* Asks for the waiting sums of one row of the next tile. */
+static inline void expect_sums(const gemm *p, size_t place)
+{
+    for (size_t j = 0; j < GEMM_ROWS; j++) {
+        __builtin_prefetch(p->c + place + j * NN_LANES, 1);
+    }
+}
 
-/* One tile: GEMM_M rows by GEMM_N columns of C, over n_k values of k; `next` comes after it. */
-static void multiply_tile(const gemm *p, const float *a, const float *b, corner at, corner next,
+/* One tile: GEMM_M rows by GEMM_N columns of C from `m`, `n`, over n_k values of k. */
+static void multiply_tile(const gemm *p, const float *a, const float *b, size_t m, size_t n,
                           size_t n_k, bool first, bool last)
 {
     row sum[GEMM_M][GEMM_ROWS];
-    size_t n_m = smaller(GEMM_M, p->m - at.m);
-    size_t n_rows = smaller(GEMM_ROWS, (p->n - at.n) / NN_LANES);
+    size_t n_m = smaller(GEMM_M, p->m - m), n_rows = smaller(GEMM_ROWS, (p->n - n) / NN_LANES);
     for (size_t i = 0; i < GEMM_M; i++) {
         for (size_t j = 0; j < GEMM_ROWS; j++) {
             bool waiting = !first && i < n_m && j < n_rows;
             sum[i][j] =
-                waiting ? row_load(p->c + place_of(p, at.m + i, at.n + j * NN_LANES)) : row_zero();
+                waiting ? row_load(p->c + place_of(p, m + i, n + j * NN_LANES)) : row_zero();
         }
     }
     for (size_t part = 0; part < GEMM_M; part++) {
-        if (next.m + part < p->m) {
-            expect_row(p, place_of(p, next.m + part, next.n), first, last);
+        if (last && p->end == TAKE_STEP && m + GEMM_M + part < p->m) {
+            expect_step(p, place_of(p, m + GEMM_M + part, n));
+        }
+        if (!first && m + GEMM_M + part < p->m) {
+            expect_sums(p, place_of(p, m + GEMM_M + part, n));
         }
         for (size_t k = n_k * part / GEMM_M; k < n_k * (part + 1) / GEMM_M; k++) {
             row across[GEMM_ROWS];
@@ -200,8 +200,8 @@ static void multiply_tile(const gemm *p, const float *a, const float *b, corner 
     for (size_t i = 0; i < GEMM_M; i++) {
         for (size_t j = 0; j < GEMM_ROWS; j++) {
             if (i < n_m && j < n_rows) {
-                size_t column = at.n + j * NN_LANES;
-                finish(p, place_of(p, at.m + i, column), column, sum[i][j], last);
+                size_t column = n + j * NN_LANES;
+                finish(p, place_of(p, m + i, column), column, sum[i][j], last);
             }
         }
     }
@@ -212,10 +212,7 @@ static void multiply_block(const gemm *p, const float *a, const float *b, size_t
 {
     for (size_t j = 0; j < n_n; j += GEMM_N) {
         for (size_t i = 0; i < n_m; i += GEMM_M) {
-            const bool below = i + GEMM_M < n_m;
-            const corner at = {m + i, n + j};
-            const corner next = {below ? at.m + GEMM_M : m, below ? at.n : at.n + GEMM_N};
-            multiply_tile(p, a + i * n_k, b + j * n_k, at, next, n_k, first, last);
+            multiply_tile(p, a + i * n_k, b + j * n_k, m + i, n + j, n_k, first, last);
         }
     }
 }
