@@ -4,9 +4,9 @@
 #include "files.h"
 #include "message.h"
 #include "recipe.h"
-#include "report.h"
+#include "report/report.h"
 #include "text.h"
-#include "train_run.h"
+#include "train/run.h"
 
 #include <string.h>
 

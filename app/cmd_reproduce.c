@@ -3,7 +3,7 @@
 #include "commands.h"
 #include "message.h"
 #include "text.h"
-#include "train_run.h"
+#include "train/run.h"
 #include "trained.h"
 
 #include <errno.h>

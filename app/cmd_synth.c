@@ -4,7 +4,7 @@
 #include "dataset.h"
 #include "files.h"
 #include "message.h"
-#include "pictures.h"
+#include "picture/pictures.h"
 #include "sheet.h"
 #include "synth.h"
 #include "terminal.h"

@@ -4,7 +4,7 @@
 #include "files.h"
 #include "message.h"
 #include "text.h"
-#include "train_run.h"
+#include "train/run.h"
 #include "trained.h"
 
 #include <string.h>

@@ -34,7 +34,7 @@ check_shell() {
 check_cppcheck() {
     need_packages cppcheck
     cppcheck --quiet --enable=warning,performance,portability --error-exitcode=1 --inline-suppr \
-        --std=c11 --library=posix --library=gnu -j "$(nproc)" -I nnlib app nnlib
+        --std=c11 --library=posix --library=gnu -j "$(nproc)" -I nnlib -I app app nnlib
 }
 
 check_tidy() {

@@ -23,7 +23,7 @@ declare -A attacked=(
     [idx]=nnlib/idx.c
     [model]=nnlib/model.c
     [options]=app/options.c
-    [png]=app/image_png.c
+    [png]=app/picture/image_png.c
 )
 
 # Fuzzes the target $1 for $2 seconds. Leaves libFuzzer's words in $work/$1.log, the seconds of

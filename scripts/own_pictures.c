@@ -4,15 +4,15 @@
  *
  * Each of MNIST's test digits becomes a picture: enlarged, blurred, shifted, inverted, drawn with
  * another pen, or photographed as a phone would, with shadows, noise and coloured paper.
- * app/prepare.c finds and prepares it again, and the network reads it. The table compares with the
- * plain accuracy. With --calibrate it prints, on the validation images, what the limits in
- * app/shape.h let pass.
+ * app/picture/prepare.c finds and prepares it again, and the network reads it. The table compares
+ * with the plain accuracy. With --calibrate it prints, on the validation images, what the limits in
+ * app/picture/shape.h let pass.
  *
  * scripts/own_pictures.sh builds this program and runs it.
  */
 #include "canvas.h"
-#include "prepare.h"
-#include "shape.h"
+#include "picture/prepare.h"
+#include "picture/shape.h"
 
 #include <math.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* Promise: a picture of any kind is read exactly, or refused with a reason; nothing is lost,
  * nothing is printed, and no more memory is asked for than the file can fill. */
-#include "image.h"
+#include "picture/image.h"
 
 #include "fixtures.h"
 

@@ -2,7 +2,7 @@
 #include "png.h"
 
 #include "fixtures.h"
-#include "image.h"
+#include "picture/image.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,10 +1,10 @@
 /* Promise: a digit is found and prepared as MNIST's were, however large it is, wherever it stands,
  * dark or light, in whatever light; blank paper has none, and several are in reading order. */
-#include "prepare.h"
+#include "picture/prepare.h"
 
 #include "fixtures.h"
-#include "normalise.h"
-#include "shape.h"
+#include "picture/normalise.h"
+#include "picture/shape.h"
 #include "synth.h"
 
 #include <criterion/criterion.h>

@@ -1,7 +1,7 @@
 /* Promise: a curve has a character for each value, its least value is the lowest and its largest
  * the highest, and however many values there are it stays as short as it was asked to be. */
-#include "sparkline.h"
 #include "text.h"
+#include "train/sparkline.h"
 
 #include <criterion/criterion.h>
 #include <math.h>

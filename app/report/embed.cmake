@@ -1,7 +1,7 @@
 # Turns the page's parts into C arrays: cmake -D OUTPUT=FILE.c -D FOLDER=DIR -D SCRIPTS="a.js;b.js"
 # -P embed.cmake. The scripts become one, in the order given.
 
-set(code "/* Made by app/report/embed.cmake. */\n#include \"report.h\"\n")
+set(code "/* Made by app/report/embed.cmake. */\n#include \"report/report.h\"\n")
 
 function(embed name)
     set(bytes "")

@@ -1,8 +1,9 @@
 /*
- * Digits in a picture, prepared as those of MNIST were: the same as app/prepare.c and the files
- * below it (light.c, segment.c, normalise.c, shape.c), function by function and byte for byte. What each
- * step is for stands there; here is only what JavaScript makes different. All numbers are whole and
- * below 2^53, so that nothing is rounded; div() divides as C does for numbers that are not negative.
+ * Digits in a picture, prepared as those of MNIST were: the same as app/picture/prepare.c and the
+ * files below it (light.c, segment.c, normalise.c, shape.c), function by function and byte for byte.
+ * What each step is for stands there; here is only what JavaScript makes different. All numbers are
+ * whole and below 2^53, so that nothing is rounded; div() divides as C does for numbers that are not
+ * negative.
  *
  *      prepare({width, height, channels, pixels})
  *
@@ -20,7 +21,7 @@ const prepare = (() => {
   const div = (a, b) => Math.floor(a / b);
   const makePlane = (width, height) => ({width, height, at: new Uint8Array(width * height)});
 
-  /* ---- app/light.c ---------------------------------------------------------------------- */
+  /* ---- app/picture/light.c -------------------------------------------------------------- */
 
   const LIGHT_MAX_SIDE = 1200, PREFER_COLOUR = 2, COARSE_SIDE = 64, REACH_OF_SIDE = 7;
   const DARKEST_SHARE = 10000, DARKEST_LEAST = 8, NOISE_SHARE = 12, SMOOTHINGS_MAX = 4;
@@ -282,7 +283,7 @@ const prepare = (() => {
     return l;
   }
 
-  /* ---- app/segment.c -------------------------------------------------------------------- */
+  /* ---- app/picture/segment.c ------------------------------------------------------------ */
 
   const CONTRAST_MIN = 45, WEAK_SHARE = 3, PIECE_SIDE_MIN = 2, PIECE_SIDE_SHARE = 100;
   const MAX_PIECES = 1000, ALONG_EDGE = 2, CLEAR_OF_SIDE = 12, CLEAR_OF_EDGE = 4;
@@ -491,7 +492,7 @@ const prepare = (() => {
     return {piece, digit, boxes: around, order: readingOrder(around)};
   }
 
-  /* ---- app/normalise.c ------------------------------------------------------------------ */
+  /* ---- app/picture/normalise.c ---------------------------------------------------------- */
 
   const NORMAL_SIDE = 28, NORMAL_BOX = 20, SQUARE_MIN = 10, FINE = 4 * NORMAL_BOX;
   const PEN_MIN = 34, PEN_MAX = 52, SPREAD_MAX = 6, MARGIN = 2 * SPREAD_MAX;
@@ -630,7 +631,7 @@ const prepare = (() => {
     frame(stretch(resample(correctPen(squareAround(ink.at, 0, ink.width, ink.width,
                             ink.height)), NORMAL_BOX)));
 
-  /* ---- app/shape.c ---------------------------------------------------------------------- */
+  /* ---- app/picture/shape.c -------------------------------------------------------------- */
 
   const INK_FROM = 128, INK_MAX = 180, RUNS_MAX = 78, BUSIEST_MAX = 4, FLAT_MAX = 16;
 
@@ -657,7 +658,7 @@ const prepare = (() => {
            div(length(columns) * 10, length(rows)) <= FLAT_MAX;
   }
 
-  /* ---- app/prepare.c -------------------------------------------------------------------- */
+  /* ---- app/picture/prepare.c ------------------------------------------------------------ */
 
   /* Calls see(darkness, own) for each pixel of digit k's box in turn. */
   function visit(l, s, k, see) {

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The page in a report prepares pictures as the program does: app/report/prepare.js and
-app/prepare.c find the same digits in 200 drawings and pictures, and make the same bytes of them."""
+app/picture/prepare.c find the same digits in 200 drawings and pictures, and make the same bytes of
+them."""
 
 import base64
 import json

@@ -2,7 +2,7 @@
  * written as a picture that reads the same and is written as the very same bytes; and refusing
  * takes memory in proportion to the file. */
 #include "fuzz.h"
-#include "image.h"
+#include "picture/image.h"
 #include "png.h"
 
 #include <string.h>

@@ -5,7 +5,7 @@
 
 #include "dataset.h"
 #include "json.h"
-#include "train_history.h"
+#include "train/history.h"
 #include "trained.h"
 
 /* A network of more parameters is not put into a page. */

@@ -1,8 +1,8 @@
-#include "report_data.h"
+#include "data.h"
 
 #include "eval_json.h"
 #include "pack.h"
-#include "shape.h"
+#include "picture/shape.h"
 
 #include <math.h>
 #include <string.h>

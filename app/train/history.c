@@ -1,4 +1,4 @@
-#include "train_history.h"
+#include "history.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
 #ifndef DIGITS_REPORT_H
 #define DIGITS_REPORT_H
 
-#include "report_data.h"
+#include "data.h"
 
 /* Writes the page whole or not at all; *bytes is then its size. NN_ERR_IO, NN_ERR_MEMORY. */
 nn_status report_write(const char *path, const report_source *source, size_t *bytes);

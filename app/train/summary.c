@@ -1,8 +1,8 @@
 /* What `digits train` says about a run, to people and to programs. */
 
 #include "message.h"
+#include "run.h"
 #include "text.h"
-#include "train_run.h"
 #include "trained.h"
 
 #include <string.h>

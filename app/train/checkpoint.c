@@ -2,8 +2,8 @@
 
 #include "files.h"
 #include "message.h"
+#include "run.h"
 #include "text.h"
-#include "train_run.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "train_log.h"
+#include "log.h"
 
 #include "files.h"
 

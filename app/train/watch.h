@@ -4,10 +4,10 @@
 #ifndef DIGITS_WATCH_H
 #define DIGITS_WATCH_H
 
+#include "log.h"
 #include "nnlib.h"
 #include "sparkline.h"
 #include "terminal.h"
-#include "train_log.h"
 
 #include <signal.h>
 

@@ -4,8 +4,8 @@
 #define DIGITS_TRAIN_RUN_H
 
 #include "dataset.h"
+#include "log.h"
 #include "recipe.h"
-#include "train_log.h"
 #include "watch.h"
 
 typedef struct {
