@@ -11,7 +11,7 @@
  */
 #define _GNU_SOURCE /* CPU_SET, wait4 */
 
-#include "nnlib.h"
+#include "common.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -19,9 +19,6 @@
 #include <float.h>
 #include <getopt.h>
 #include <sched.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -68,36 +65,6 @@ static cJSON *document;
 
 static double peaks[MAX_PEAKS]; /* every peak rate measured so far, FLOP/s */
 static size_t n_peaks;
-
-/* ---- failing ------------------------------------------------------------------------------ */
-
-static void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
-
-static void die(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("error: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(EXIT_FAILURE);
-}
-
-static void need(nn_status status)
-{
-    if (status != NN_OK) {
-        die("%s", nn_error_text());
-    }
-}
-
-static void *need_memory(void *memory)
-{
-    if (!memory) {
-        die("out of memory");
-    }
-    return memory;
-}
 
 /* Prints a line of the table; with --json there is none. */
 static void line(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -23,7 +23,7 @@ presets=(release dev asan ubsan tsan)
 
 check_format() {
     need_packages clang-format
-    find app nnlib tests -name '*.[ch]' -print0 | xargs -0 -r clang-format --dry-run -Werror
+    find app nnlib scripts tests -name '*.[ch]' -print0 | xargs -0 -r clang-format --dry-run -Werror
 }
 
 check_shell() {
@@ -84,12 +84,14 @@ check_valgrind() {
     rm -rf "$work"
 }
 
-# Builds every preset with the compiler $1, and runs the tests.
+# Builds every preset with the compiler $1, and runs the tests; also what is built only when asked
+# for.
 check_builds() {
     local preset
     for preset in "${presets[@]}"; do
         CI=true scripts/test.sh --preset "$preset" --compiler "$1"
     done
+    cmake --build "build/$1-release" --target bench own_pictures
 }
 
 check_gcc() {

@@ -11,13 +11,11 @@
  * scripts/own_pictures.sh builds this program and runs it.
  */
 #include "canvas.h"
+#include "common.h"
 #include "picture/prepare.h"
 #include "picture/shape.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -28,34 +26,6 @@ enum {
 };
 
 static nn_rng rng;
-
-static void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
-
-static void die(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("error: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(EXIT_FAILURE);
-}
-
-static void need(nn_status status)
-{
-    if (status != NN_OK) {
-        die("%s", nn_error_text());
-    }
-}
-
-static void *need_memory(void *memory)
-{
-    if (!memory) {
-        die("out of memory");
-    }
-    return memory;
-}
 
 /* ---- pages: ink on paper, 0 to 1 ---------------------------------------------------------- */
 
@@ -85,8 +55,12 @@ static float ink_between(const page *p, double x, double y)
 {
     int left = (int)floor(x), top = (int)floor(y);
     double across = x - left, down = y - top;
-    double upper = ink_at(p, left, top) * (1 - across) + ink_at(p, left + 1, top) * across;
-    double lower = ink_at(p, left, top + 1) * (1 - across) + ink_at(p, left + 1, top + 1) * across;
+    double corners[2][2];
+    for (int i = 0; i < 4; i++) {
+        corners[i / 2][i % 2] = (double)ink_at(p, left + i % 2, top + i / 2);
+    }
+    double upper = corners[0][0] * (1 - across) + corners[0][1] * across;
+    double lower = corners[1][0] * (1 - across) + corners[1][1] * across;
     return (float)(upper * (1 - down) + lower * down);
 }
 
@@ -301,12 +275,12 @@ static void photograph(uint8_t *rgb, const page *p, const treatment *how)
     }
     for (int i = 0; i < p->width * p->height; i++) {
         int x = i % p->width, y = i / p->width;
-        double light = lamp_light(&l, p, x, y), grain = patches[y / 4 * across + x / 4];
+        double lit = lamp_light(&l, p, x, y), grain = patches[y / 4 * across + x / 4];
         double noise = how->noise > 0 ? how->noise * nn_rng_normal(&rng) : 0;
         for (int c = 0; c < 3; c++) {
-            double value =
-                how->paper[c] + grain + (how->ink[c] - how->paper[c] - grain) * p->ink[i];
-            rgb[3 * i + c] = to_byte(value * light + noise);
+            double ink = (double)p->ink[i];
+            double value = how->paper[c] + grain + (how->ink[c] - how->paper[c] - grain) * ink;
+            rgb[3 * i + c] = to_byte(value * lit + noise);
         }
     }
 }
