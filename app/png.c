@@ -1,9 +1,10 @@
 /* PNG pictures: stb_image_write makes them, zlib packs them, nn_writer puts them on the disk. */
 #include "png.h"
 
+#include "deflate.h"
+
 #include <limits.h>
 #include <string.h>
-#include <zlib.h>
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
@@ -19,39 +20,12 @@ static void picture_free(void *memory)
     nn_free(memory);
 }
 
-static voidpf zlib_alloc(voidpf opaque, uInt count, uInt size)
-{
-    (void)opaque;
-    return nn_alloc_array(count, size);
-}
-
-static void zlib_free(voidpf opaque, voidpf memory)
-{
-    (void)opaque;
-    nn_free(memory);
-}
-
-/* Packs size bytes into a zlib stream, for picture_free; NULL if there is no memory or the stream
- * is too long for the int that stb_image_write counts with. */
+/* Packs size bytes into a zlib stream, for picture_free; NULL if there is no memory. */
 static unsigned char *zlib_pack(unsigned char *bytes, int size, int *packed_size, int level)
 {
-    z_stream stream = {.zalloc = zlib_alloc, .zfree = zlib_free};
-    if (deflateInit(&stream, level) != Z_OK) {
-        return NULL;
-    }
-    uLong bound = deflateBound(&stream, (uLong)size);
-    packed = bound <= INT_MAX - 64 ? nn_alloc(bound) : NULL;
-    if (packed != NULL) {
-        stream.next_in = bytes;
-        stream.avail_in = (uInt)size;
-        stream.next_out = packed;
-        stream.avail_out = (uInt)bound;
-        if (deflate(&stream, Z_FINISH) != Z_STREAM_END) {
-            picture_free(packed);
-        }
-        *packed_size = (int)stream.total_out;
-    }
-    deflateEnd(&stream);
+    size_t n = 0;
+    packed = deflate_bytes(&n, bytes, (size_t)size, level);
+    *packed_size = (int)n; /* png_write lets pass what has half as many bytes as an int counts */
     return packed;
 }
 

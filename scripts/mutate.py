@@ -46,6 +46,7 @@ TESTS = {
     "nnlib/act.c": ["test_act"],
     "nnlib/train.c": ["test_train", "test_checkpoint", "test_fpenv", "test_team"],
     "nnlib/file.c": ["test_file"],
+    "app/deflate.c": ["test_png"],
     "app/png.c": ["test_png"],
 }
 ARGUMENTS = {"digest": ["-t", "2", str(TOP / "tests/golden/digest.txt")]}
