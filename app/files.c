@@ -100,6 +100,14 @@ nn_status file_start(char *bytes, size_t *n, size_t size, const char *path)
     return status;
 }
 
+nn_status file_begins(const char *path, const char *mark)
+{
+    char start[64];
+    size_t n;
+    nn_status status = file_start(start, &n, strlen(mark) + 1, path);
+    return status == NN_OK && strcmp(start, mark) != 0 ? NN_ERR_DATA : status;
+}
+
 nn_status folder_make(const char *path)
 {
     if (mkdir(path, 0777) == 0) {

@@ -31,6 +31,10 @@ nn_status file_is_there(bool *out, const char *path);
  * What is missing or no regular file has none. NN_ERR_IO: it cannot be read. */
 nn_status file_start(char *bytes, size_t *n, size_t size, const char *path);
 
+/* Tells whether a file begins with `mark`, a text of at most 63 bytes: NN_OK, else NN_ERR_DATA.
+ * NN_ERR_IO: it cannot be read. */
+nn_status file_begins(const char *path, const char *mark);
+
 /* Makes a folder unless it is there. NN_ERR_IO. */
 nn_status folder_make(const char *path);
 

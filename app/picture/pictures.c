@@ -37,12 +37,7 @@ static nn_status look_at(content *out, const char *path)
 
 nn_status pictures_check_png(const char *path)
 {
-    static const char png[] = "\x89PNG\r\n\x1a\n";
-    char start[sizeof png];
-    size_t n;
-    nn_status status = file_start(start, &n, sizeof start, path);
-    bool is_png = n == sizeof png - 1 && memcmp(start, png, n) == 0;
-    return status == NN_OK && !is_png ? NN_ERR_DATA : status;
+    return file_begins(path, "\x89PNG\r\n\x1a\n");
 }
 
 static nn_data as_data(const uint8_t *pixels, size_t n, size_t rows, size_t columns)

@@ -154,9 +154,5 @@ nn_status report_write(const char *path, const report_source *source, size_t *by
 
 nn_status report_check(const char *path)
 {
-    static const char mark[] = "<!DOCTYPE html>\n<!-- digits report";
-    char start[sizeof mark];
-    size_t n;
-    nn_status status = file_start(start, &n, sizeof start, path);
-    return status == NN_OK && strcmp(start, mark) != 0 ? NN_ERR_DATA : status;
+    return file_begins(path, "<!DOCTYPE html>\n<!-- digits report");
 }

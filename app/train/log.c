@@ -126,12 +126,5 @@ nn_status train_log_close(train_log *log)
 
 nn_status train_log_check(const char *path)
 {
-    static const char first[] = "{\"event\":\"start\"";
-    char start[sizeof first];
-    size_t n;
-    nn_status status = file_start(start, &n, sizeof start, path);
-    if (status != NN_OK) {
-        return status;
-    }
-    return n == 0 || strcmp(start, first) == 0 ? NN_OK : NN_ERR_DATA;
+    return file_begins(path, "{\"event\":\"start\"");
 }
