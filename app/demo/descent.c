@@ -155,20 +155,15 @@ static int draw(demo *d, const descents *all)
                                      h->by_update,    h->watched + 1};
     }
     const plot_panel panels[] = {
-        {"cost of all images, per pass",
-         {"pass", 0, 0, false},
-         {NULL, 0, 0, true},
-         by_pass,
-         N_METHODS,
-         NULL,
-         NULL},
-        {"cost of all images, per update",
-         {"update", 0, 0, false},
-         {NULL, 0, 0, false},
-         by_update,
-         N_METHODS,
-         NULL,
-         NULL},
+        {.title = "cost of all images, per pass",
+         .x = {"pass"},
+         .y = {.logarithmic = true},
+         .series = by_pass,
+         .n_series = N_METHODS},
+        {.title = "cost of all images, per update",
+         .x = {"update"},
+         .series = by_update,
+         .n_series = N_METHODS},
     };
     return demo_plot(d, "cost", "Gradient descent: how many samples a step", panels, 2, 2);
 }

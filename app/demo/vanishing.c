@@ -212,20 +212,16 @@ static int draw(demo *d, norm_table norms)
                                     depth, share[a],    MAX_DEPTH - MIN_DEPTH + 1};
     }
     const plot_panel panels[] = {
-        {"gradient norm in a network of 10 hidden layers",
-         {"hidden layer", 0, 0, false},
-         {NULL, 0, 0, true},
-         by_layer,
-         N_SHOWN,
-         NULL,
-         NULL},
-        {"first layer's gradient / last layer's",
-         {"hidden layers", 0, 0, false},
-         {NULL, 0, 0, true},
-         by_depth,
-         N_SHOWN,
-         NULL,
-         NULL},
+        {.title = "gradient norm in a network of 10 hidden layers",
+         .x = {"hidden layer"},
+         .y = {.logarithmic = true},
+         .series = by_layer,
+         .n_series = N_SHOWN},
+        {.title = "first layer's gradient / last layer's",
+         .x = {"hidden layers"},
+         .y = {.logarithmic = true},
+         .series = by_depth,
+         .n_series = N_SHOWN},
     };
     return demo_plot(d, "norms", "Gradients on their way back", panels, 2, 2);
 }
