@@ -5,6 +5,7 @@
 #pragma GCC visibility pop
 #include "fixtures.h"
 
+#include <cjson/cJSON.h>
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <errno.h>
@@ -250,12 +251,24 @@ static struct {
     void (*act)(void);
 } faults[N_FAULTS];
 
-static size_t live; /* blocks of memory.c in use */
+static size_t live; /* blocks of memory.c, and of cJSON, in use */
 static size_t most; /* bytes a transfer; 0: no limit */
 static char trace[256];
 
+static void *faulty_malloc(size_t n);
+static void faulty_free(void *memory);
+
+static void hook_json(fault which)
+{
+    cJSON_Hooks hooks = {faulty_malloc, faulty_free};
+    if (which == FAULT_JSON) {
+        cJSON_InitHooks(&hooks);
+    }
+}
+
 void fault_at(fault which, unsigned long n, int error, bool on)
 {
+    hook_json(which);
     faults[which].at = faults[which].calls + n;
     faults[which].error = error;
     faults[which].on = on;
@@ -263,6 +276,7 @@ void fault_at(fault which, unsigned long n, int error, bool on)
 
 void fault_before(fault which, unsigned long n, void (*act)(void))
 {
+    hook_json(which);
     faults[which].act_at = faults[which].calls + n;
     faults[which].act = act;
 }
@@ -297,9 +311,9 @@ const char *fault_trace(void)
 /* Counts a call and decides whether it fails; errno is then set. */
 static bool fails(fault which)
 {
-    static const char letters[N_FAULTS] = "aoixlrwscnu";
+    static const char letters[N_FAULTS] = "--oixlrwscnu";
     const size_t used = strlen(trace);
-    if (which != FAULT_ALLOC && used + 1 < sizeof trace) {
+    if (letters[which] != '-' && used + 1 < sizeof trace) {
         trace[used] = letters[which];
     }
     const unsigned long call = ++faults[which].calls;
@@ -324,6 +338,13 @@ static int faulty_posix_memalign(void **out, size_t alignment, size_t n)
     const int result = fails(FAULT_ALLOC) ? ENOMEM : posix_memalign(out, alignment, n);
     live += result == 0;
     return result;
+}
+
+static void *faulty_malloc(size_t n)
+{
+    void *memory = fails(FAULT_JSON) ? NULL : malloc(n);
+    live += memory != NULL;
+    return memory;
 }
 
 static void faulty_free(void *memory)

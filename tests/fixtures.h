@@ -66,7 +66,8 @@ blob fixture_labels(uint32_t n, uint32_t classes);
 
 /* The calls that can be made to fail; fault_trace writes each as the letter beside it. */
 typedef enum {
-    FAULT_ALLOC,  /* a: posix_memalign */
+    FAULT_ALLOC,  /* -: posix_memalign */
+    FAULT_JSON,   /* -: cJSON's malloc, once a fault has been asked of it */
     FAULT_OPEN,   /* o: openat */
     FAULT_STAT,   /* i: fstat, fstatat */
     FAULT_ACCESS, /* x: faccessat */
@@ -96,8 +97,8 @@ void fault_clear(void);
 /* Returns how often it was called since fault_clear. */
 unsigned long fault_calls(fault which);
 
-/* Returns the number of blocks taken from nn_alloc and not given back. fixtures_end stops the
- * program with a failure if there are any. */
+/* Returns the number of blocks taken from nn_alloc, or by cJSON, and not given back. fixtures_end
+ * stops the program with a failure if there are any. */
 size_t fault_blocks(void);
 
 /* Returns the calls to the system since fault_clear, one letter each; allocations are left out,

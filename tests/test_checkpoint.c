@@ -1078,21 +1078,6 @@ Test(checkpoint, failing_memory_leaves_file_and_training_as_they_were)
     end(&r);
 }
 
-static unsigned long json_calls, json_fails_at;
-
-static void *failing_malloc(size_t n)
-{
-    return ++json_calls == json_fails_at ? NULL : malloc(n);
-}
-
-static void fail_json_at(unsigned long n)
-{
-    cJSON_Hooks hooks = {failing_malloc, free};
-    json_calls = 0;
-    json_fails_at = n;
-    cJSON_InitHooks(&hooks);
-}
-
 Test(checkpoint, failing_memory_in_json_leaves_file_and_training_as_they_were)
 {
     blob old = file_of_8();
@@ -1103,10 +1088,10 @@ Test(checkpoint, failing_memory_in_json_leaves_file_and_training_as_they_were)
     nn_status status = NN_ERR_MEMORY;
     unsigned long failures = 0;
     for (; status != NN_OK; failures++) {
-        fail_json_at(0);
+        fault_clear();
         save(&r, "after");
         cr_assert(same_bytes(fixture_read("before"), fixture_read("after")));
-        fail_json_at(failures + 1);
+        fault_at(FAULT_JSON, failures + 1, ENOMEM, false);
         status = nn_checkpoint_load(r.trainer, path);
         cr_assert(status == NN_OK || status == NN_ERR_MODEL || status == NN_ERR_MEMORY, "%s",
                   nn_error_text());
@@ -1114,11 +1099,12 @@ Test(checkpoint, failing_memory_in_json_leaves_file_and_training_as_they_were)
     cr_assert_gt(failures, 100);
     for (status = NN_ERR_MEMORY, failures = 0; status != NN_OK; failures++) {
         cr_assert(same_bytes(old, fixture_read("eight")));
-        fail_json_at(failures + 1);
+        fault_clear();
+        fault_at(FAULT_JSON, failures + 1, ENOMEM, false);
         status = nn_checkpoint_save(r.trainer, fixture_path("eight"));
         cr_assert(status == NN_OK || status == NN_ERR_MEMORY);
     }
     cr_assert_gt(failures, 100);
-    fail_json_at(0);
+    fault_clear();
     end(&r);
 }

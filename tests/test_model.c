@@ -3,7 +3,6 @@
  * were. */
 #include "fixtures.h"
 
-#include <cjson/cJSON.h>
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -1034,30 +1033,6 @@ Test(model, failing_memory_while_loading_leaves_no_trace)
     nn_net_free(net);
 }
 
-static unsigned long json_calls, json_fails_at, json_blocks;
-
-static void *failing_malloc(size_t n)
-{
-    void *memory = ++json_calls == json_fails_at ? NULL : malloc(n);
-    json_blocks += memory != NULL;
-    return memory;
-}
-
-static void counting_free(void *memory)
-{
-    json_blocks -= memory != NULL;
-    free(memory);
-}
-
-/* Lets the n-th allocation fail from now on; 0: none. */
-static void fail_json_at(unsigned long n)
-{
-    cJSON_Hooks hooks = {failing_malloc, counting_free};
-    json_calls = 0;
-    json_fails_at = n;
-    cJSON_InitHooks(&hooks);
-}
-
 /* cJSON has its own allocations: dozens a file. */
 Test(model, failing_memory_in_json_while_saving_leaves_the_old_file)
 {
@@ -1066,16 +1041,18 @@ Test(model, failing_memory_in_json_while_saving_leaves_the_old_file)
     nn_status status = NN_ERR_MEMORY;
     unsigned long failures = 0;
     set(&meta, "seed", "1");
+    const size_t blocks = fault_blocks();
     (void)fixture_write("model", BYTES("the old one"));
     while (status == NN_ERR_MEMORY) {
         cr_assert(same_bytes(fixture_read("model"), BYTES("the old one")));
-        fail_json_at(++failures);
+        fault_clear();
+        fault_at(FAULT_JSON, ++failures, ENOMEM, false);
         status = nn_model_save(net, &meta, fixture_path("model"));
-        cr_assert_eq(json_blocks, 0);
+        cr_assert_eq(fault_blocks(), blocks);
     }
     cr_assert_eq(status, NN_OK, "%s", nn_error_text());
     cr_assert_gt(failures, 50);
-    fail_json_at(0);
+    fault_clear();
     nn_net *back = load(fixture_path("model"));
     cr_assert(same_network(net, back));
     nn_net_free(back);
@@ -1093,13 +1070,14 @@ Test(model, failing_memory_in_json_while_loading_leaves_no_trace)
     unsigned long failures = 0;
     while (status != NN_OK) {
         cr_assert(net == NULL && meta.n == 0);
-        fail_json_at(++failures);
+        fault_clear();
+        fault_at(FAULT_JSON, ++failures, ENOMEM, false);
         status = nn_model_load(&net, &meta, path);
         cr_assert(status == NN_OK || status == NN_ERR_MODEL || status == NN_ERR_MEMORY);
-        cr_assert_eq(json_blocks, 0);
+        cr_assert(status == NN_OK || fault_blocks() == 0);
     }
     cr_assert_gt(failures, 50);
-    fail_json_at(0);
+    fault_clear();
     nn_meta_release(&meta);
     nn_net_free(net);
 }
@@ -1109,25 +1087,22 @@ Test(model, failing_memory_in_json_while_loading_leaves_no_trace)
 static off_t meanwhile;
 static const char *changing;
 
-static void *resizing_malloc(size_t n)
+static void resize(void)
 {
     cr_assert_eq(truncate(changing, meanwhile), 0);
-    return malloc(n);
 }
 
 /* The header is parsed between the reading of header and tensors: the moment to change the file. */
 Test(model, file_that_shrinks_or_grows_while_it_is_read_is_refused)
 {
-    cJSON_Hooks hooks = {resizing_malloc, free};
     blob file = tiny_file();
     nn_net *net = NULL;
     static const char *const why[] = {"it ends early", "it grew while it was read"};
     for (size_t k = 0; k < 2; k++) {
         changing = fixture_write("changing", file);
         meanwhile = (off_t)file.n + (k == 0 ? -1 : 1);
-        cJSON_InitHooks(&hooks);
+        fault_before(FAULT_JSON, 1, resize);
         cr_assert_eq(nn_model_load(&net, NULL, changing), NN_ERR_MODEL);
-        cJSON_InitHooks(NULL);
         cr_assert_str_eq(nn_error_text(),
                          fixture_text("'%s' is not a usable model: %s", changing, why[k]));
         cr_assert_null(net);
