@@ -139,7 +139,7 @@ static double ratio(size_t part, size_t whole)
     return whole > 0 ? (double)part / (double)whole : 0;
 }
 
-double nn_report_precision(const nn_report *report, size_t k)
+static NN_NOINLINE double precision(const nn_report *report, size_t k)
 {
     size_t predicted = 0;
     for (size_t c = 0; c < report->classes; c++) {
@@ -148,7 +148,7 @@ double nn_report_precision(const nn_report *report, size_t k)
     return ratio(report->confusion[k * report->classes + k], predicted);
 }
 
-double nn_report_recall(const nn_report *report, size_t k)
+static NN_NOINLINE double recall(const nn_report *report, size_t k)
 {
     size_t present = 0;
     for (size_t c = 0; c < report->classes; c++) {
@@ -157,8 +157,31 @@ double nn_report_recall(const nn_report *report, size_t k)
     return ratio(report->confusion[k * report->classes + k], present);
 }
 
+static NN_NOINLINE double f1(const nn_report *report, size_t k)
+{
+    double p = precision(report, k), r = recall(report, k);
+    return p + r > 0 ? 2 * p * r / (p + r) : 0;
+}
+
+static double measure(double (*what)(const nn_report *, size_t), const nn_report *report, size_t k)
+{
+    const nn_fpenv before = nn_fpenv_set();
+    double value = what(report, k);
+    nn_fpenv_restore(&before);
+    return value;
+}
+
+double nn_report_precision(const nn_report *report, size_t k)
+{
+    return measure(precision, report, k);
+}
+
+double nn_report_recall(const nn_report *report, size_t k)
+{
+    return measure(recall, report, k);
+}
+
 double nn_report_f1(const nn_report *report, size_t k)
 {
-    double precision = nn_report_precision(report, k), recall = nn_report_recall(report, k);
-    return precision + recall > 0 ? 2 * precision * recall / (precision + recall) : 0;
+    return measure(f1, report, k);
 }

@@ -1,4 +1,5 @@
 /* Numerical differentiation: the slow, certain way to a gradient, against back-propagation. */
+#include "fpenv.h"
 #include "net.h"
 
 /* C with the parameter at place moved by h, for the same dropout masks. */
@@ -12,7 +13,8 @@ static double loss_at(nn_net *net, nn_state *state, const nn_batch *batch, nn_re
     return nn_batch_loss(net, state, batch, NULL);
 }
 
-double nn_gradient_error(nn_net *net, nn_state *state, const nn_batch *batch, double h)
+static NN_NOINLINE double gradient_error(nn_net *net, nn_state *state, const nn_batch *batch,
+                                         double h)
 {
     double worst = 0;
     nn_backward(net, state, batch); /* the gradients stay while the losses are taken */
@@ -29,4 +31,12 @@ double nn_gradient_error(nn_net *net, nn_state *state, const nn_batch *batch, do
         worst = isfinite(relative) ? fmax(worst, relative) : HUGE_VAL;
     }
     return worst;
+}
+
+double nn_gradient_error(nn_net *net, nn_state *state, const nn_batch *batch, double h)
+{
+    const nn_fpenv before = nn_fpenv_set();
+    double error = gradient_error(net, state, batch, h);
+    nn_fpenv_restore(&before);
+    return error;
 }

@@ -1,4 +1,5 @@
 /* A computational graph of numbers: values forward, gradients backward. */
+#include "fpenv.h"
 #include "nnlib.h"
 
 #include <math.h>
@@ -142,8 +143,10 @@ static nn_node append(nn_graph *graph, node z)
     if (!make_room(graph)) {
         return 0;
     }
+    const nn_fpenv before = nn_fpenv_set();
     graph->nodes[graph->n] = z;
     evaluate(graph, &graph->nodes[graph->n]);
+    nn_fpenv_restore(&before);
     return graph->n++;
 }
 
@@ -182,7 +185,7 @@ double nn_graph_gradient(const nn_graph *graph, nn_node z)
     return graph->nodes[z].gradient;
 }
 
-double nn_graph_slope(const nn_graph *graph, nn_node z, size_t k)
+static NN_NOINLINE double slope_of(const nn_graph *graph, nn_node z, size_t k)
 {
     const node *n = &graph->nodes[z];
     double slope[2] = {0, 0};
@@ -191,6 +194,14 @@ double nn_graph_slope(const nn_graph *graph, nn_node z, size_t k)
                           graph->nodes[n->operand[1]].value, n->value);
     }
     return k == 0 ? slope[0] : slope[1];
+}
+
+double nn_graph_slope(const nn_graph *graph, nn_node z, size_t k)
+{
+    const nn_fpenv before = nn_fpenv_set();
+    double slope = slope_of(graph, z, k);
+    nn_fpenv_restore(&before);
+    return slope;
 }
 
 /* ---- forward and backward ---- */
@@ -202,15 +213,18 @@ void nn_graph_set(nn_graph *graph, nn_node leaf, double value)
 
 void nn_graph_forward(nn_graph *graph)
 {
+    const nn_fpenv before = nn_fpenv_set();
     for (size_t z = 0; z < graph->n; z++) {
         evaluate(graph, &graph->nodes[z]);
     }
+    nn_fpenv_restore(&before);
 }
 
 /* From the last node to the first, each when all that it feeds has been done:
  * dy/da = sum over the nodes z that a feeds of dy/dz dz/da. */
 void nn_graph_backward(nn_graph *graph, nn_node root)
 {
+    const nn_fpenv before = nn_fpenv_set();
     for (size_t z = 0; z < graph->n; z++) {
         graph->nodes[z].gradient = 0;
     }
@@ -219,7 +233,8 @@ void nn_graph_backward(nn_graph *graph, nn_node root)
         const nn_node z = left - 1;
         const node *n = &graph->nodes[z];
         for (size_t k = 0; k < ops[n->op].n_operands; k++) {
-            graph->nodes[n->operand[k]].gradient += n->gradient * nn_graph_slope(graph, z, k);
+            graph->nodes[n->operand[k]].gradient += n->gradient * slope_of(graph, z, k);
         }
     }
+    nn_fpenv_restore(&before);
 }

@@ -20,9 +20,9 @@
  *   - Different objects may be used from different threads at the same time; one object may not,
  *     except that a network which nobody changes may be read by many threads.
  *   - The same seed, data and options give the same bits on every machine: each sum of products
- *     is a chain of fused multiply-adds in a fixed order (see kernels/kernels.h). What makes,
- * trains, runs, saves or loads a network does so in the default floating-point environment,
- * whatever the caller's rounding mode or flush-to-zero mode, and puts that back.
+ *     is a chain of fused multiply-adds in a fixed order (see kernels/kernels.h).
+ *   - What computes does so in the default floating-point environment, whatever rounding mode,
+ *     flush-to-zero mode or traps the caller has set, and puts these back.
  */
 #ifndef NNLIB_H
 #define NNLIB_H

@@ -1,4 +1,5 @@
 /* The perceptron: a step unit and Rosenblatt's rule. */
+#include "fpenv.h"
 #include "nnlib.h"
 
 #include <math.h>
@@ -42,7 +43,7 @@ static double input(const nn_data *data, size_t k, size_t i)
     return data->pixels ? data->pixels[place] / 255.0 : (double)data->values[place];
 }
 
-double nn_perceptron_sum(const nn_perceptron *p, const nn_data *data, size_t k)
+static NN_NOINLINE double weighted_sum(const nn_perceptron *p, const nn_data *data, size_t k)
 {
     double a = p->bias;
     for (size_t i = 0; i < p->inputs; i++) {
@@ -51,15 +52,31 @@ double nn_perceptron_sum(const nn_perceptron *p, const nn_data *data, size_t k)
     return a;
 }
 
+double nn_perceptron_sum(const nn_perceptron *p, const nn_data *data, size_t k)
+{
+    const nn_fpenv before = nn_fpenv_set();
+    double a = weighted_sum(p, data, k);
+    nn_fpenv_restore(&before);
+    return a;
+}
+
+static NN_NOINLINE int output(const nn_perceptron *p, const nn_data *data, size_t k)
+{
+    return nn_step_value(weighted_sum(p, data, k));
+}
+
 int nn_perceptron_output(const nn_perceptron *p, const nn_data *data, size_t k)
 {
-    return nn_step_value(nn_perceptron_sum(p, data, k));
+    const nn_fpenv before = nn_fpenv_set();
+    int z = output(p, data, k);
+    nn_fpenv_restore(&before);
+    return z;
 }
 
 /* w <- w + mu (y - z) x;  b <- b + mu (y - z) */
-static bool learn(nn_perceptron *p, const nn_data *data, size_t k, double rate)
+static NN_NOINLINE bool learn(nn_perceptron *p, const nn_data *data, size_t k, double rate)
 {
-    double error = data->labels[k] - nn_perceptron_output(p, data, k); /* y - z: -1, 0 or 1 */
+    double error = data->labels[k] - output(p, data, k); /* y - z: -1, 0 or 1 */
     for (size_t i = 0; i < p->inputs; i++) {
         p->weights[i] += rate * error * input(data, k, i);
     }
@@ -69,10 +86,12 @@ static bool learn(nn_perceptron *p, const nn_data *data, size_t k, double rate)
 
 size_t nn_perceptron_pass(nn_perceptron *p, const nn_data *data, double rate)
 {
+    const nn_fpenv before = nn_fpenv_set();
     size_t mistakes = 0;
     for (size_t k = 0; k < data->n; k++) {
         mistakes += learn(p, data, k, rate);
     }
+    nn_fpenv_restore(&before);
     return mistakes;
 }
 
@@ -86,16 +105,24 @@ static double squared_length(const nn_data *data, size_t k)
     return sum;
 }
 
-double nn_perceptron_bound(const nn_perceptron *separator, const nn_data *data)
+static NN_NOINLINE double bound(const nn_perceptron *separator, const nn_data *data)
 {
     double norm = separator->bias * separator->bias, longest = 0, margin = HUGE_VAL;
     for (size_t i = 0; i < separator->inputs; i++) {
         norm += separator->weights[i] * separator->weights[i];
     }
     for (size_t k = 0; k < data->n; k++) {
-        double a = nn_perceptron_sum(separator, data, k);
+        double a = weighted_sum(separator, data, k);
         margin = fmin(margin, data->labels[k] ? a : -a);
         longest = fmax(longest, squared_length(data, k));
     }
     return margin > 0 ? longest * norm / (margin * margin) : HUGE_VAL;
+}
+
+double nn_perceptron_bound(const nn_perceptron *separator, const nn_data *data)
+{
+    const nn_fpenv before = nn_fpenv_set();
+    double most = bound(separator, data);
+    nn_fpenv_restore(&before);
+    return most;
 }

@@ -1,5 +1,6 @@
 /* The random numbers behind every result: one generator, and nothing of the C library's, so that
  * a seed means the same on every machine. */
+#include "fpenv.h"
 #include "nnlib.h"
 #include "real.h"
 #include "wraps.h"
@@ -67,7 +68,7 @@ double nn_rng_uniform(nn_rng *rng)
 
 /* Takes a point in the unit disc; its squared radius s is uniform, and x sqrt(-2 ln s / s) is
  * normal (Marsaglia and Bray 1964). The second number of the pair is dropped: no hidden state. */
-double nn_rng_normal(nn_rng *rng)
+static NN_NOINLINE double normal(nn_rng *rng)
 {
     double x, s;
     do {
@@ -76,6 +77,14 @@ double nn_rng_normal(nn_rng *rng)
         s = x * x + y * y;
     } while (s >= 1.0 || s == 0.0);
     return x * sqrt(-2.0 * nn_log(s) / s);
+}
+
+double nn_rng_normal(nn_rng *rng)
+{
+    const nn_fpenv before = nn_fpenv_set();
+    double x = normal(rng);
+    nn_fpenv_restore(&before);
+    return x;
 }
 
 /* Takes the high word of a 32 x 32 bit product, and draws again in the few cases that would favour

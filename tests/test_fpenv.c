@@ -84,8 +84,11 @@ enum {
 typedef struct {
     float outputs[SAMPLES * CLASSES], shown[CLASSES];
     float params[INPUTS * 7 + 7 + 7 * CLASSES + CLASSES];
-    double loss, accuracy, ci95[2];
-    char file[4096]; /* the model as saved */
+    double loss, accuracy, ci95[2], rates[CLASSES][3];
+    double gradient_error, normal[8];
+    double perceptron[INPUTS + 3]; /* weights, bias, a sum, a bound */
+    double graph[12];              /* values, gradients and slopes */
+    char file[4096];               /* the model as saved */
     size_t file_size;
 } results;
 
@@ -156,6 +159,69 @@ static void show_one(results *r, const nn_net *net, const nn_data *data)
     nn_state_free(state);
 }
 
+static void differentiate(results *r, nn_net *net, const nn_data *data)
+{
+    nn_state *state;
+    nn_batch batch = {data, NULL, 10};
+    cr_assert_eq(nn_state_new(&state, net, 10, true), NN_OK);
+    nn_forward_train(net, state, &batch, NN_MASK_SAMPLE, NULL);
+    r->gradient_error = nn_gradient_error(net, state, &batch, 1e-2);
+    nn_state_free(state);
+}
+
+/* Is it class 0? */
+static void perceive(results *r, const nn_data *data)
+{
+    uint8_t labels[SAMPLES];
+    nn_data two = *data;
+    nn_perceptron *p;
+    two.labels = labels;
+    for (size_t k = 0; k < SAMPLES; k++) {
+        labels[k] = data->labels[k] == 0;
+    }
+    cr_assert_eq(nn_perceptron_new(&p, INPUTS), NN_OK);
+    for (int pass = 0; pass < 100 && nn_perceptron_pass(p, &two, 0.1) > 0; pass++) {
+    }
+    memcpy(r->perceptron, p->weights, INPUTS * sizeof *p->weights);
+    r->perceptron[INPUTS] = p->bias;
+    r->perceptron[INPUTS + 1] = nn_perceptron_sum(p, &two, 1);
+    r->perceptron[INPUTS + 2] = nn_perceptron_bound(p, &two);
+    nn_perceptron_free(p);
+}
+
+/* y = ln(1 + a b) at a = 1/3, b = 0.7, then at a = 0.1. */
+static void derive(results *r)
+{
+    nn_graph *graph;
+    size_t n = 0;
+    cr_assert_eq(nn_graph_new(&graph), NN_OK);
+    const nn_node a = nn_graph_leaf(graph, 1.0 / 3), b = nn_graph_leaf(graph, 0.7);
+    const nn_node product = nn_graph_binary(graph, NN_OP_MULTIPLY, a, b);
+    const nn_node sum = nn_graph_unary(graph, NN_OP_INCREMENT, product);
+    const nn_node y = nn_graph_unary(graph, NN_OP_LOG, sum);
+    for (int k = 0; k < 2; k++) {
+        r->graph[n++] = nn_graph_value(graph, product);
+        r->graph[n++] = nn_graph_value(graph, y);
+        nn_graph_backward(graph, y);
+        r->graph[n++] = nn_graph_gradient(graph, a);
+        r->graph[n++] = nn_graph_gradient(graph, b);
+        r->graph[n++] = nn_graph_slope(graph, y, 0);
+        nn_graph_set(graph, a, 0.1);
+        nn_graph_forward(graph);
+    }
+    cr_assert_eq(nn_graph_status(graph), NN_OK);
+    nn_graph_free(graph);
+}
+
+static void draw(results *r)
+{
+    nn_rng rng;
+    nn_rng_seed(&rng, 5);
+    for (size_t k = 0; k < sizeof r->normal / sizeof *r->normal; k++) {
+        r->normal[k] = nn_rng_normal(&rng);
+    }
+}
+
 /* Everything that the library computes, on a small network. */
 static void work(results *r, const nn_data *data)
 {
@@ -184,7 +250,16 @@ static void work(results *r, const nn_data *data)
     cr_assert_eq(nn_predict(r->outputs, loaded, data), NN_OK);
     cr_assert_eq(nn_evaluate(&report, loaded, data), NN_OK);
     show_one(r, loaded, data);
+    differentiate(r, loaded, data);
+    perceive(r, data);
+    derive(r);
+    draw(r);
     r->accuracy = report.accuracy;
+    for (size_t k = 0; k < CLASSES; k++) {
+        r->rates[k][0] = nn_report_precision(&report, k);
+        r->rates[k][1] = nn_report_recall(&report, k);
+        r->rates[k][2] = nn_report_f1(&report, k);
+    }
     memcpy(r->ci95, report.ci95, sizeof r->ci95);
     nn_report_release(&report);
     nn_net_free(loaded);
@@ -215,6 +290,12 @@ Test(fpenv, changes_no_result)
         cr_expect_arr_eq(plain.file, other.file, sizeof plain.file, "setting %zu", k);
         cr_expect_arr_eq(plain.outputs, other.outputs, sizeof plain.outputs, "setting %zu", k);
         cr_expect_arr_eq(plain.shown, other.shown, sizeof plain.shown, "setting %zu", k);
+        cr_expect_eq(plain.gradient_error, other.gradient_error, "setting %zu", k);
+        cr_expect_arr_eq(plain.perceptron, other.perceptron, sizeof plain.perceptron, "setting %zu",
+                         k);
+        cr_expect_arr_eq(plain.graph, other.graph, sizeof plain.graph, "setting %zu", k);
+        cr_expect_arr_eq(plain.normal, other.normal, sizeof plain.normal, "setting %zu", k);
+        cr_expect_arr_eq(plain.rates, other.rates, sizeof plain.rates, "setting %zu", k);
         cr_expect(memcmp(&plain, &other, sizeof plain) == 0, "setting %zu", k);
     }
 }
