@@ -108,10 +108,51 @@ nn_status file_begins(const char *path, const char *mark)
     return status == NN_OK && strcmp(start, mark) != 0 ? NN_ERR_DATA : status;
 }
 
+/* Makes what became of the names in an open folder outlast a loss of power. Some file systems
+ * cannot sync a folder and say so. */
+static nn_status sync_folder(int folder, const char *path)
+{
+    int result;
+    do {
+        result = fsync(folder);
+    } while (result != 0 && errno == EINTR);
+    if (result == 0 || errno == EINVAL || errno == ENOTSUP) {
+        return NN_OK;
+    }
+    return nn_fail(NN_ERR_IO, "cannot make durable the folder '%s': %s", path, strerror(errno));
+}
+
+static int open_folder(int at, const char *path)
+{
+    int folder;
+    do {
+        folder = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    } while (folder < 0 && errno == EINTR);
+    return folder;
+}
+
+/* Makes a new folder outlast a loss of power: its name stands in the one above. */
+static nn_status sync_new_folder(const char *path)
+{
+    int folder = open_folder(AT_FDCWD, path);
+    int above = folder < 0 ? -1 : open_folder(folder, "..");
+    nn_status status = NN_OK;
+    if (above >= 0) {
+        status = sync_folder(above, path);
+        (void)close(above);
+    } else if (errno != EACCES) { /* who may write to a folder may still not read it */
+        status = nn_fail(NN_ERR_IO, "cannot open the folder '%s': %s", path, strerror(errno));
+    }
+    if (folder >= 0) {
+        (void)close(folder);
+    }
+    return status;
+}
+
 nn_status folder_make(const char *path)
 {
     if (mkdir(path, 0777) == 0) {
-        return NN_OK;
+        return sync_new_folder(path);
     }
     int error = errno;
     switch (path_look(path)) {
@@ -192,6 +233,9 @@ nn_status folder_remove(const char *path, bool (*stale)(const void *context, con
     }
     if (errno != 0 && status == NN_OK) {
         status = fail_folder(path);
+    }
+    if (status == NN_OK) {
+        status = sync_folder(dirfd(folder), path);
     }
     closedir(folder);
     return status;

@@ -35,7 +35,7 @@ nn_status file_start(char *bytes, size_t *n, size_t size, const char *path);
  * NN_ERR_IO: it cannot be read. */
 nn_status file_begins(const char *path, const char *mark);
 
-/* Makes a folder unless it is there. NN_ERR_IO. */
+/* Makes a folder, to stay, unless it is there. NN_ERR_IO. */
 nn_status folder_make(const char *path);
 
 /* What a folder holds, seen by someone who replaces files of his own. */
@@ -51,8 +51,8 @@ typedef struct {
 nn_status folder_look(folder_survey *out, const char *path,
                       bool (*own)(const void *context, const char *name), const void *context);
 
-/* Removes the entries that `stale` picks out. NN_ERR_IO: the first failure; the rest is still
- * tried. NN_ERR_MEMORY. */
+/* Removes the entries that `stale` picks out, for good. NN_ERR_IO: the first failure; the rest is
+ * still tried. NN_ERR_MEMORY. */
 nn_status folder_remove(const char *path, bool (*stale)(const void *context, const char *name),
                         const void *context);
 

@@ -76,10 +76,20 @@ void train_log_write(train_log *log, json *line)
     nn_free(text);
 }
 
+/* A FIFO or a device cannot be synced, and need not. */
+static bool sync_lines(int fd)
+{
+    int result;
+    do {
+        result = fsync(fd);
+    } while (result != 0 && errno == EINTR);
+    return result == 0 || errno == EINVAL || errno == ENOTSUP;
+}
+
 void train_log_sync(train_log *log)
 {
-    if (log->open) {
-        (void)fsync(log->fd); /* a FIFO or a device cannot, and need not */
+    if (log->open && !sync_lines(log->fd) && log->error == 0) {
+        log->error = errno;
     }
 }
 
@@ -111,6 +121,7 @@ nn_status train_log_close(train_log *log)
     if (!log->open) {
         return NN_OK;
     }
+    train_log_sync(log);
     log->open = false;
     if (close(log->fd) != 0 && errno != EINTR && log->error == 0) {
         log->error = errno;

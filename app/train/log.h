@@ -14,7 +14,7 @@ typedef struct {
     off_t whole; /* bytes of complete lines */
     const char *path;
     bool out_of_memory; /* for a line; it and the rest are left out */
-    int error;          /* errno of a line that could not be written; likewise */
+    int error;          /* errno of a line that could not be written or synced; likewise */
 } train_log;
 
 /* Opens a log, replacing what is there or going on behind it. NN_ERR_IO. */

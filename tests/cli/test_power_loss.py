@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """The power fails: whatever part of what was written has come to the disk, as far as POSIX lets it
 come, model and checkpoint are the old one or the new one, whole, and the log tells all epochs that
-the checkpoint counts.
+the checkpoint counts. So is each file of a folder of mistakes, of a generated data set and of a
+report; and what a command has left when it ends is there to stay.
 
-strace records what the program asks of the system while it trains, is resumed and trains again. A
-model of a disk plays the record back; after each call it lists what a crash may leave:
+strace records what the program asks of the system while it trains, is resumed and trains again,
+evaluates, draws, reports. A model of a disk plays the record back; after each call it lists what a
+crash may leave:
 
   - bytes that were written and not synced are there or not, block by block, in any combination, and
     so is the size that the file has grown to;
   - a name that was made, moved or removed, its folder not synced since, shows any of the files that
-    it stood for since then; no name waits for another one.
+    it stood for since then; no name waits for another one;
+  - a folder that was made, the one above it not synced since, is there or not.
 
 That allows more than real file systems do. The same records without their calls of fsync must be
 caught, or the test would be worth nothing.
@@ -21,6 +24,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import unittest
 
 import digits
@@ -40,6 +44,24 @@ MODEL, CHECKPOINT, LOG = "model.safetensors", "point", "log"
 def text_of(quoted):
     """The bytes that strace -xx prints between quotes."""
     return bytes.fromhex(quoted.strip('"').replace("\\x", ""))
+
+
+def record(folder, *command):
+    """The calls that the program makes in a folder."""
+    trace = f"/tmp/strace-{os.getpid()}"
+    # LeakSanitizer cannot look on where strace does.
+    env = digits.environment(folder, ASAN_OPTIONS="detect_leaks=0")
+    try:
+        subprocess.run(["strace", "-f", "-qq", "-xx", "-s", "10000000", "-o", trace, "-e",
+                        f"trace={CALLS}", str(digits.PROGRAM), *map(str, command)], cwd=folder,
+                       env=env, check=True, capture_output=True, stdin=subprocess.DEVNULL,
+                       timeout=300)
+        with open(trace, encoding="ascii") as file:
+            text = re.sub(r"(?m)^\d+ +", "", file.read())
+    finally:
+        os.unlink(trace)
+    assert "<unfinished" not in text
+    return list(parse(text))
 
 
 def parse(record):
@@ -100,17 +122,19 @@ class File:
 
 
 class Disk:
-    """The files of one folder."""
+    """The files of one folder, seen by a program that runs in `home`: that one, or the one above."""
 
-    def __init__(self, folder, block):
+    def __init__(self, folder, block, home=None):
         self.folder, self.block = str(folder), block
+        self.home = str(home or folder)
+        self.lasts = True  # the folder itself does
         self.safe = {}     # name -> File
         self.pending = {}  # name -> [File or None], since the folder was synced
         self.open = {}
 
     def path(self, at, name):
         """A name in the folder, or None if it is elsewhere."""
-        base = self.folder if at == "AT_FDCWD" else self.open.get(int(at))
+        base = self.home if at == "AT_FDCWD" else self.open.get(int(at))
         if not isinstance(base, str):
             return None
         path = os.path.normpath(os.path.join(base, text_of(name).decode()))
@@ -162,6 +186,12 @@ class Disk:
             for name in self.pending:
                 self.safe[name] = self.file(name)
             self.pending = {}
+        elif place == os.path.dirname(self.folder):
+            self.lasts = True
+
+    def play_mkdir(self, arguments, result):
+        if self.path("AT_FDCWD", arguments[0]) == self.folder:
+            self.lasts = False
 
     def play_renameat(self, arguments, result):
         old, new = self.path(*arguments[:2]), self.path(*arguments[2:4])
@@ -180,6 +210,8 @@ class Disk:
 
     def possible(self, name):
         """What a name may show after a crash; None: nothing."""
+        if not self.lasts:
+            yield None
         for file in {id(file): file for file in
                      [self.safe.get(name), *self.pending.get(name, [])]}.values():
             if file is None:
@@ -249,36 +281,26 @@ class Observer:
                 raise Violation(f"{name} can be lost though the program has ended")
 
 
-class PowerLoss(CliTest):
-    RUNS = [("--epochs", 3, "--every", 5), ("--epochs", 5, "--resume", CHECKPOINT, "--every", 7)]
+def setUpModule():
+    if not shutil.which("strace"):
+        raise unittest.SkipTest("needs strace")
+    with tempfile.NamedTemporaryFile() as trace:
+        probe = subprocess.run(["strace", "-o", trace.name, "true"], capture_output=True)
+    if probe.returncode != 0:
+        raise unittest.SkipTest("strace may not be used here")
 
-    @classmethod
-    def setUpClass(cls):
-        if not shutil.which("strace"):
-            raise unittest.SkipTest("needs strace")
-        probe = subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True)
-        if probe.returncode != 0:
-            raise unittest.SkipTest("strace may not be used here")
+
+class Training(CliTest):
+    RUNS = [("--epochs", 3, "--every", 5), ("--epochs", 5, "--resume", CHECKPOINT, "--every", 7)]
 
     def record(self):
         """For each run, the calls that the program made and what it left."""
         records = []
-        for number, run in enumerate(self.RUNS):
-            command = [str(digits.PROGRAM), "train", "--data", str(digits.small_data()), "--quiet",
-                       "--batch", "50", "--checkpoint", CHECKPOINT, "--log", LOG,
-                       *map(str, run)]
-            # LeakSanitizer cannot look on where strace does.
-            env = digits.environment(self.folder, ASAN_OPTIONS="detect_leaks=0")
-            subprocess.run(["strace", "-f", "-qq", "-xx", "-s", "10000000", "-o",
-                            f"/tmp/strace-{os.getpid()}-{number}", "-e", f"trace={CALLS}",
-                            *command], cwd=self.folder, env=env, check=True, capture_output=True,
-                           stdin=subprocess.DEVNULL, timeout=300)
-            with open(f"/tmp/strace-{os.getpid()}-{number}", encoding="ascii") as file:
-                text = re.sub(r"(?m)^\d+ +", "", file.read())
-            os.unlink(f"/tmp/strace-{os.getpid()}-{number}")
-            self.assertNotIn("<unfinished", text)
-            records.append((list(parse(text)), {
-                name: (self.folder / name).read_bytes() for name in (MODEL, CHECKPOINT)}))
+        for run in self.RUNS:
+            calls = record(self.folder, "train", "--data", digits.small_data(), "--quiet",
+                           "--batch", 50, "--checkpoint", CHECKPOINT, "--log", LOG, *run)
+            records.append((calls, {
+                name: (self.folder / name).read_bytes() for name in (MODEL, CHECKPOINT, LOG)}))
         return records
 
     def play(self, records, keep=lambda disk, call: True, block=4096):
@@ -335,6 +357,90 @@ class PowerLoss(CliTest):
             late.insert(len(late) - 2 if call[0] == "renameat" else len(late), call)
         with self.assertRaisesRegex(Violation, "half a file"):
             self.play([(late, contents)])
+
+
+MARKER = "GENERATED.txt"
+
+
+class Results(CliTest):
+    """What the other commands write, over what a former run has left."""
+
+    def record(self, folder, *runs):
+        """The records of commands that write to a folder, each with the files of the folder before
+        and after it."""
+        records = []
+        files = {}
+        for run in runs:
+            calls = record(self.folder, *run)
+            before, files = files, {path.name: path.read_bytes()
+                                    for path in (self.folder / folder).iterdir() if path.is_file()}
+            records.append((calls, before, files))
+        return records
+
+    def play(self, folder, records, keep=lambda disk, call: True):
+        """Each file is the old one or the new one at any moment, and the new one at the end."""
+        disk = Disk(os.path.normpath(self.folder / folder), 4096, home=self.folder)
+        states = 0
+        for calls, before, after in records:
+            disk.open = {}
+            for call in calls:
+                if not keep(disk, call):
+                    continue
+                disk.play(*call)
+                shown = {name: set(disk.possible(name)) for name in before.keys() | after.keys()}
+                for name, contents in shown.items():
+                    states += len(contents)
+                    if not contents <= {before.get(name), after.get(name)}:
+                        raise Violation(f"{name} can be half a file")
+                if disk.lasts and None in shown.pop(MARKER, ()) and set().union(
+                        *shown.values()) != {None}:
+                    raise Violation("generated data can be without their marker")
+            for name in before.keys() | after.keys():
+                if set(disk.possible(name)) != {after.get(name)}:
+                    raise Violation(f"{name} can be lost, or come back, though the program has ended")
+        return states
+
+    def check(self, folder, records):
+        self.assertGreater(self.play(folder, records), 100)
+
+        def place(disk, call):
+            return disk.open.get(int(call[1][0])) if call[0] == "fsync" else None
+
+        for what, keep in [
+            ("half a file", lambda disk, call: not isinstance(place(disk, call), list)),
+            ("can be (lost|without)", lambda disk, call: place(disk, call) != disk.folder),
+        ]:
+            with self.subTest(what=what), self.assertRaisesRegex(Violation, what):
+                self.play(folder, records, keep)
+        if folder != ".":
+            above = str(self.folder)
+            with self.assertRaisesRegex(Violation, "can be lost"):
+                self.play(folder, records, lambda disk, call: place(disk, call) != above)
+
+    def test_a_folder_of_mistakes(self):
+        evaluate = ("eval", "--data", digits.small_data(), "--model", digits.small_model())
+        records = self.record("errors", evaluate, (*evaluate, "--set", "train"), evaluate)
+        self.assertGreater(len(records[0][2].keys() - records[1][2].keys()), 3)  # some are removed
+        self.check("errors", records)
+
+    def test_generated_data(self):
+        draw = ("synth", "--quiet", "--out", "made", "--train", 20, "--test", 10)
+        records = self.record("made", draw, (*draw, "--seed", 2))
+        self.assertEqual(len(records[1][2]), 5)
+        self.check("made", records)
+
+    def test_a_report(self):
+        report = ("report", "--quiet", "--data", digits.small_data(), "--model",
+                  digits.small_model(), "--out", "report.html")
+        self.check(".", self.record(".", report, (*report, "--per-cell", 1)))
+
+    def test_a_log(self):
+        train = ("train", "--quiet", "--data", digits.small_data(), "--epochs", 2, "--log", LOG)
+        (calls, _, after), = self.record(".", train)
+        disk = Disk(self.folder, 4096)
+        for call in calls:
+            disk.play(*call)
+        self.assertTrue(set(disk.possible(LOG)) == {after[LOG]}, "lines can be lost")
 
 
 if __name__ == "__main__":
