@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-#
-# usage: scripts/recipe.sh [--seeds N] [--out DIR] [-- OPTIONS OF digits train]
+# usage: scripts/recipe.sh [--seeds N] [-- OPTIONS OF digits train]
 #
 # Measures a training recipe: trains one network a seed (1 to N, 10 unless told) and prints the
 # accuracy of each on the validation and on the test images, with mean and standard deviation over
@@ -8,29 +7,26 @@
 #
 #   scripts/recipe.sh                                    the default recipe
 #   scripts/recipe.sh -- --lr 0.1 --decay 0.1 --l2 0     another one
+
 set -euo pipefail
-
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
-
-usage() {
-    sed -n '/^# usage:/,/^set /{/^set /!{s/^# \{0,1\}//;p}}' "${BASH_SOURCE[0]}"
-}
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 seeds=10
-out=$(mktemp -d)
-trap 'rm -rf "$out"' EXIT
 while [ $# -gt 0 ]; do
     case $1 in
-        --seeds) seeds=${2:?--seeds needs a number}; shift 2 ;;
-        --help | -h) usage; exit 0 ;;
-        --) shift; break ;;
-        *) echo "recipe.sh: unknown option '$1'; see --help" >&2; exit 2 ;;
+    --seeds) need_value "$@" && seeds=$2 && shift ;;
+    --help) show_help && exit 0 ;;
+    --) shift && break ;;
+    *) die_usage "unknown argument '$1'" ;;
     esac
+    shift
 done
-if [ ! -x digits ]; then
-    echo "recipe.sh: ./digits is not built; run scripts/quickstart.sh first" >&2
-    exit 1
-fi
+
+enter_top
+[ -x digits ] || die "./digits is not built: scripts/quickstart.sh builds it"
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
 
 printf '%5s  %10s  %10s\n' seed validation test
 for ((seed = 1; seed <= seeds; seed++)); do
