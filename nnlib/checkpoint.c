@@ -5,6 +5,7 @@
  * does not go on from it. What a run can work out again is not stored: gradients, activations, and
  * the masks of NN_MASK_EPOCH, which are drawn again from the generator's state before them.
  */
+#include "clocale.h"
 #include "safetensors.h"
 #include "train.h"
 
@@ -135,35 +136,28 @@ static bool add_hex(cJSON *object, const char *key, uint32_t value)
     return cJSON_AddStringToObject(object, key, text) != NULL;
 }
 
-/* Adds a number in as many digits as tell it from all others (cJSON's own texts allow for
- * rounding), with a point whatever the locale. */
+/* Adds a number in as many digits as tell it from all others: cJSON's own texts allow for
+ * rounding. */
 static bool add_real(cJSON *object, const char *key, double value)
 {
-    char text[40], plain[40];
-    size_t n = 0;
+    char text[32];
+    nn_clocale saved;
+    if (!nn_clocale_set(&saved)) {
+        return false;
+    }
     for (int digits = 15; digits <= 17; digits++) {
         (void)snprintf(text, sizeof text, "%.*g", digits, value);
         if (strtod(text, NULL) == value) {
             break;
         }
     }
-    for (const char *c = text; *c; c++) {
-        bool separator = !strchr("0123456789+-e", *c);
-        if (!separator || n == 0 || plain[n - 1] != '.') {
-            plain[n] = *c;
-            if (separator) {
-                plain[n] = '.';
-            }
-            n++;
-        }
-    }
-    plain[n] = '\0';
-    return cJSON_AddStringToObject(object, key, plain) != NULL;
+    nn_clocale_restore(&saved);
+    return cJSON_AddStringToObject(object, key, text) != NULL;
 }
 
 static char *print_and_delete(cJSON *object, bool ok)
 {
-    char *text = ok ? cJSON_PrintUnformatted(object) : NULL;
+    char *text = ok ? nn_json_print(object) : NULL;
     cJSON_Delete(object);
     return text;
 }
@@ -327,7 +321,7 @@ static void append(differences *d, const char *text)
 
 static void append_value(differences *d, const cJSON *value)
 {
-    char *text = value && !cJSON_IsString(value) ? cJSON_PrintUnformatted(value) : NULL;
+    char *text = value && !cJSON_IsString(value) ? nn_json_print(value) : NULL;
     if (!value) {
         append(d, "nothing");
     } else if (cJSON_IsString(value)) {
@@ -379,7 +373,7 @@ static nn_status compare_texts(differences *d, const nn_safetensors *file, const
                                const char *text)
 {
     const char *found = nn_safetensors_text(file, key);
-    cJSON *ours = cJSON_Parse(text);
+    cJSON *ours = nn_json_object(text, strlen(text), 100);
     cJSON *theirs = nn_json_object(found, found ? strlen(found) : 0, 100);
     nn_status status = NN_OK;
     if (!ours) {

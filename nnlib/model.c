@@ -35,7 +35,7 @@ char *nn_network_text(const nn_config *config)
     }
     if (layers && ok && cJSON_AddStringToObject(network, "loss", nn_loss_name(config->loss)) &&
         cJSON_AddStringToObject(network, "initialiser", nn_initialiser_name(config->initialiser))) {
-        text = cJSON_PrintUnformatted(network);
+        text = nn_json_print(network);
     }
     cJSON_Delete(network);
     return text;

@@ -1,5 +1,6 @@
 #include "safetensors.h"
 
+#include "clocale.h"
 #include "utf8.h"
 
 #include <errno.h>
@@ -142,7 +143,7 @@ static char *make_header(const nn_file_kind *kind, const char *const *texts, con
         ok = add_tensor(header, &tensors->items[t]);
     }
     if (ok) {
-        text = cJSON_PrintUnformatted(header);
+        text = nn_json_print(header);
     }
     cJSON_Delete(header);
     return text;
@@ -268,12 +269,34 @@ static bool is_plain_text(const char *text, size_t size)
     return !memchr(text, '\0', size) && nn_is_utf8(text, size);
 }
 
+char *nn_json_print(const cJSON *item)
+{
+    nn_clocale saved;
+    if (!nn_clocale_set(&saved)) {
+        return NULL;
+    }
+    char *text = cJSON_PrintUnformatted(item);
+    nn_clocale_restore(&saved);
+    return text;
+}
+
+static cJSON *parse(const char *text, size_t size, const char **end)
+{
+    nn_clocale saved;
+    if (!nn_clocale_set(&saved)) {
+        return NULL;
+    }
+    cJSON *json = cJSON_ParseWithLengthOpts(text, size, end, false);
+    nn_clocale_restore(&saved);
+    return json;
+}
+
 cJSON *nn_json_object(const char *text, size_t size, size_t most)
 {
     const char *end = NULL;
     const bool object = text && *text == '{' && is_plain_text(text, size);
     errno = 0;
-    cJSON *json = object ? cJSON_ParseWithLengthOpts(text, size, &end, false) : NULL;
+    cJSON *json = object ? parse(text, size, &end) : NULL;
     bool whole = json && strspn(end, " ") == size - (size_t)(end - text);
     if (!whole || !has_distinct_keys(json, most)) {
         cJSON_Delete(json);

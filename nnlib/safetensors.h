@@ -106,7 +106,10 @@ nn_status nn_safetensors_damaged(const nn_safetensors *file, const char *why);
 /* Likewise, for what nn_json_object did not take; NN_ERR_MEMORY if that was for want of memory. */
 nn_status nn_safetensors_unparsed(const nn_safetensors *file, const char *why);
 
-/* ---- JSON in metadata ---- */
+/* ---- JSON, the same in all locales ---- */
+
+/* Returns an item as text without blanks; NULL when memory runs out. cJSON_free gives it back. */
+char *nn_json_print(const cJSON *item);
 
 /* Parses text as one JSON object of at most so many distinct keys, with nothing before it and only
  * spaces behind it; NULL if it is anything else or NULL, or if memory runs out, with ENOMEM in

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -240,6 +241,18 @@ blob fixture_labels(uint32_t n, uint32_t classes)
     return fixture_idx(0x08, 1, &n, labels);
 }
 
+/* ---- locales ------------------------------------------------------------------------------ */
+
+void fixture_locale(const char *source)
+{
+    const char *make =
+        fixture_text("localedef -i %s -f UTF-8 '%s' >&2", source, fixture_path(source));
+    if (system(make) != 0 || setenv("LOCPATH", fixture_path(""), 1) != 0 ||
+        setlocale(LC_ALL, source) == NULL) {
+        cr_skip("the system cannot make the locale %s", source);
+    }
+}
+
 /* ---- a failing world ---------------------------------------------------------------------- */
 
 static struct {
@@ -311,7 +324,7 @@ const char *fault_trace(void)
 /* Counts a call and decides whether it fails; errno is then set. */
 static bool fails(fault which)
 {
-    static const char letters[N_FAULTS] = "--oixlrwscnu";
+    static const char letters[N_FAULTS] = "---oixlrwscnu";
     const size_t used = strlen(trace);
     if (letters[which] != '-' && used + 1 < sizeof trace) {
         trace[used] = letters[which];
@@ -351,6 +364,11 @@ static void faulty_free(void *memory)
 {
     live -= memory != NULL;
     free(memory);
+}
+
+static locale_t faulty_newlocale(int categories, const char *name, locale_t base)
+{
+    return fails(FAULT_LOCALE) ? (locale_t)0 : newlocale(categories, name, base);
 }
 
 static int faulty_openat(int at, const char *path, int flags, mode_t mode)
@@ -416,6 +434,9 @@ static int faulty_unlinkat(int at, const char *path, int flags)
 #define posix_memalign faulty_posix_memalign
 #define free faulty_free
 #include "../nnlib/memory.c" /* NOLINT(bugprone-suspicious-include) */
+
+#define newlocale faulty_newlocale
+#include "../nnlib/clocale.c" /* NOLINT(bugprone-suspicious-include) */
 
 #define openat faulty_openat
 #define fstat faulty_fstat

@@ -2,9 +2,9 @@
  * What the tests of files share: a folder for each test, bytes to put into it, and a world that
  * fails on demand.
  *
- * fixtures.c holds its own copies of memory.c and file.c, in which every call to the system can be
- * made to fail. A test program that links fixtures.c uses these and not the library's: put its
- * object before a static nnlib.
+ * fixtures.c holds its own copies of memory.c, clocale.c and file.c, in which every call to the
+ * system can be made to fail. A test program that links fixtures.c uses these and not the
+ * library's: put its object before a static nnlib.
  *
  * Everything that these functions return is given back by fixtures_end.
  */
@@ -62,12 +62,19 @@ blob fixture_idx(unsigned char type, size_t n_dims, const uint32_t *dims, blob e
 blob fixture_images(uint32_t n, uint32_t rows, uint32_t columns);
 blob fixture_labels(uint32_t n, uint32_t classes);
 
+/* ---- locales ------------------------------------------------------------------------------ */
+
+/* Makes a locale from its source ("ps_AF") and sets it for the program, or skips the test where
+ * that cannot be done. */
+void fixture_locale(const char *source);
+
 /* ---- a failing world ---------------------------------------------------------------------- */
 
 /* The calls that can be made to fail; fault_trace writes each as the letter beside it. */
 typedef enum {
     FAULT_ALLOC,  /* -: posix_memalign */
     FAULT_JSON,   /* -: cJSON's malloc, once a fault has been asked of it */
+    FAULT_LOCALE, /* -: newlocale */
     FAULT_OPEN,   /* o: openat */
     FAULT_STAT,   /* i: fstat, fstatat */
     FAULT_ACCESS, /* x: faccessat */
@@ -101,8 +108,8 @@ unsigned long fault_calls(fault which);
  * stops the program with a failure if there are any. */
 size_t fault_blocks(void);
 
-/* Returns the calls to the system since fault_clear, one letter each; allocations are left out,
- * and no more than the first 255 are kept. */
+/* Returns the calls to the system since fault_clear, one letter each; allocations and locales
+ * are left out, and no more than the first 255 are kept. */
 const char *fault_trace(void);
 
 #endif

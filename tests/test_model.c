@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <float.h>
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -341,6 +342,42 @@ Test(model, saving_replaces_the_file_that_was_there)
     cr_assert_eq(fixture_count(), 1);
     nn_net_free(back);
     nn_net_free(net);
+}
+
+/* Pashto has a decimal point of two bytes; the dropout of 0.25 is written with one. */
+Test(model, decimal_point_of_two_bytes_changes_no_byte)
+{
+    blob file = tiny_file();
+    nn_meta meta = {0};
+    nn_net *net = NULL;
+    fixture_locale("ps_AF");
+    cr_assert_str_eq(fixture_text("%g", 0.5), "0\xd9\xab"
+                                              "5");
+    cr_assert_eq(nn_model_load(&net, &meta, fixture_path("tiny")), NN_OK, "%s", nn_error_text());
+    cr_assert_eq(nn_net_config(net)->layers[0].dropout, 0.25);
+    (void)save(net, &meta, "again");
+    cr_assert(same_bytes(file, fixture_read("again")));
+    nn_meta_release(&meta);
+    nn_net_free(net);
+}
+
+/* The program's, and one that a thread has set for itself. */
+Test(model, locale_is_the_callers_afterwards)
+{
+    (void)tiny_file();
+    fixture_locale("ps_AF");
+    const locale_t own = newlocale(LC_ALL_MASK, "ps_AF", (locale_t)0);
+    const locale_t all[] = {LC_GLOBAL_LOCALE, own};
+    for (size_t k = 0; k < 2; k++) {
+        (void)uselocale(all[k]);
+        nn_net *net = load(fixture_path("tiny"));
+        cr_assert_eq(uselocale((locale_t)0), all[k]);
+        (void)save(net, NULL, "again");
+        cr_assert_eq(uselocale((locale_t)0), all[k]);
+        nn_net_free(net);
+    }
+    (void)uselocale(LC_GLOBAL_LOCALE);
+    freelocale(own);
 }
 
 /* ---- the layout, for other readers --------------------------------------------------------- */
@@ -996,7 +1033,15 @@ Test(model, as_many_entries_as_can_be_loaded_are_saved)
 /* ---- memory -------------------------------------------------------------------------------- */
 
 /* The n-th allocation fails, for n = 1, 2, ... until none does. */
-Test(model, failing_memory_while_saving_leaves_the_old_file)
+/* What there is no memory for, and how often that is at least. Blocks: the tensors' bytes and the
+ * writer; header, data, three for the entry, two for the network. The locale in which JSON is
+ * written and read: for the header, and for the network, which is a string in it. */
+static const struct {
+    fault which;
+    unsigned long saving, loading;
+} short_of[] = {{FAULT_ALLOC, 2, 7}, {FAULT_LOCALE, 2, 2}};
+
+static void assert_failing_memory_leaves_the_old_file(fault which, unsigned long least)
 {
     nn_net *net = tiny_net();
     nn_status status = NN_ERR_MEMORY;
@@ -1005,15 +1050,23 @@ Test(model, failing_memory_while_saving_leaves_the_old_file)
     while (status == NN_ERR_MEMORY) {
         cr_assert(same_bytes(fixture_read("model"), BYTES("the old one")));
         fault_clear();
-        fault_at(FAULT_ALLOC, ++failures, ENOMEM, false);
+        fault_at(which, ++failures, ENOMEM, false);
         status = nn_model_save(net, NULL, fixture_path("model"));
     }
     cr_assert_eq(status, NN_OK, "%s", nn_error_text());
-    cr_assert_gt(failures, 2); /* the tensors' bytes and the writer failed before */
+    cr_assert_gt(failures, least);
+    fault_clear();
     nn_net_free(net);
 }
 
-Test(model, failing_memory_while_loading_leaves_no_trace)
+Test(model, failing_memory_while_saving_leaves_the_old_file)
+{
+    for (size_t k = 0; k < 2; k++) {
+        assert_failing_memory_leaves_the_old_file(short_of[k].which, short_of[k].saving);
+    }
+}
+
+static void assert_failing_memory_leaves_no_trace(fault which, unsigned long least)
 {
     (void)tiny_file();
     const char *path = fixture_path("tiny");
@@ -1024,13 +1077,21 @@ Test(model, failing_memory_while_loading_leaves_no_trace)
     while (status == NN_ERR_MEMORY) {
         cr_assert(net == NULL && meta.n == 0);
         fault_clear();
-        fault_at(FAULT_ALLOC, ++failures, ENOMEM, false);
+        fault_at(which, ++failures, ENOMEM, false);
         status = nn_model_load(&net, &meta, path);
     }
     cr_assert_eq(status, NN_OK, "%s", nn_error_text());
-    cr_assert_gt(failures, 7); /* header, data, three for the entry, two for the network */
+    cr_assert_gt(failures, least);
+    fault_clear();
     nn_meta_release(&meta);
     nn_net_free(net);
+}
+
+Test(model, failing_memory_while_loading_leaves_no_trace)
+{
+    for (size_t k = 0; k < 2; k++) {
+        assert_failing_memory_leaves_no_trace(short_of[k].which, short_of[k].loading);
+    }
 }
 
 /* cJSON has its own allocations: dozens a file. */
