@@ -5,6 +5,7 @@
 #include "message.h"
 #include "nnlib.h"
 #include "options.h"
+#include "streams.h"
 #include "text.h"
 
 #include <cjson/cJSON.h>
@@ -173,10 +174,8 @@ static bool reader_has_left(void)
 /* Makes sure that what was printed has arrived; a reader that has left needs no message. */
 static int close_output(int code)
 {
-    errno = 0;
-    bool arrived = fflush(stdout) == 0 && !ferror(stdout);
-    int error = errno;
-    if (arrived) {
+    int error;
+    if (streams_close(&error)) {
         return code;
     }
     if (!reader_has_left()) {
@@ -188,13 +187,9 @@ static int close_output(int code)
 
 int main(int argc, char **argv)
 {
-    static char output[1 << 16];
     cJSON_Hooks hooks = {nn_alloc, nn_free};
     keep_standard_files();
-    if (!isatty(STDOUT_FILENO)) {
-        /* Long enough for most output to fail at the end, where the reason is still known. */
-        (void)setvbuf(stdout, output, _IOFBF, sizeof output);
-    }
+    streams_open();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is told like a full disk */
     /* A library loaded before may have set a rounding mode or a locale with decimal commas. */

@@ -1,5 +1,6 @@
 #include "terminal.h"
 
+#include "streams.h"
 #include "text.h"
 
 #include <langinfo.h>
@@ -44,7 +45,7 @@ static bool has_colours(const char *type)
 static size_t columns_of(FILE *stream, size_t otherwise)
 {
     struct winsize size;
-    bool known = ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    bool known = ioctl(streams_file(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
     return known ? least(size.ws_col, MOST_COLUMNS) : otherwise;
 }
 
@@ -52,7 +53,7 @@ terminal terminal_of(FILE *stream)
 {
     terminal screen = {.columns = USUAL_COLUMNS};
     const char *type = getenv("TERM");
-    screen.present = isatty(fileno(stream)) == 1;
+    screen.present = isatty(streams_file(stream)) == 1;
     screen.movable = screen.present && type && *type && strcmp(type, "dumb") != 0;
     screen.colour = screen.movable && has_colours(type) && !is_set("NO_COLOR");
     screen.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;

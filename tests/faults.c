@@ -12,18 +12,20 @@
  * FAULTS says what to do: "KIND N WHEN ERROR". KIND is memory or files; N counts from 1, and 0
  * refuses nothing; WHEN is once or on (from N on); ERROR is a number as in errno.h, or 0: files
  * then read and write one byte instead of all, and other calls go through. What is written to
- * standard error never fails with "on", so that the program can say what happened.
+ * standard error never fails with "on", so that the program can say what happened. EINTR with "on"
+ * interrupts every other call that can be interrupted, and none else: a program may try for ever.
  *
  * FAULTS_REPORT names a file for what was seen, written when the program ends:
  *     calls N             how many were counted
- *     call N NAME PATH    each of them (files only), and the file that it was about
- *     failed N WHO        each one that was refused: who asked (memory), NAME PATH (files)
- *     leak SIZE WHO       memory that was not given back, but for the C library's own
- *     open FD             a file that was not closed
+ *     call N STACK WHAT   each of them if N is 0: a number that tells the stack of functions that
+ * it came from; for files the call's NAME and PATH failed N WHO        each one that was refused:
+ * who asked (memory), NAME PATH (files) leak SIZE WHO       memory that was not given back, but for
+ * the C library's own open FD             a file that was not closed
  */
 #define _GNU_SOURCE 1
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -123,10 +125,22 @@ static void note_caller(const char *what, unsigned long number, const void *call
     }
 }
 
+/* Returns a number that is the same for calls that come from the same place by the same way. */
+static unsigned long stack_number(void)
+{
+    void *frames[64];
+    const int n = backtrace(frames, 64);
+    unsigned long number = 0;
+    for (int k = 0; k < n; k++) {
+        number = (number ^ (unsigned long)(uintptr_t)frames[k]) * 0x100000001b3U;
+    }
+    return number;
+}
+
 /* ---- memory ------------------------------------------------------------------------------- */
 
 enum {
-    N_SLOTS = 1 << 18 /* blocks alive at the same time; a power of two */
+    N_SLOTS = 1 << 16 /* blocks alive at the same time; a power of two */
 };
 
 /* Where live blocks are, and who asked for them; open addressing. */
@@ -153,7 +167,7 @@ static void unlock(void)
 
 static size_t slot_of(const void *block)
 {
-    return (size_t)(((uintptr_t)block >> 4) * 0x9e3779b97f4a7c15U >> 46) & (N_SLOTS - 1);
+    return (size_t)(((uintptr_t)block >> 4) * 0x9e3779b97f4a7c15U >> 48) & (N_SLOTS - 1);
 }
 
 static void remember(void *block, size_t size, const void *caller)
@@ -197,7 +211,14 @@ static bool is_in(const void *address, const char *library)
 
 static bool refuses(const void *caller)
 {
-    if (!active || plan.kind != MEMORY || is_in(caller, "/ld-linux") || !is_due()) {
+    if (!active || plan.kind != MEMORY || is_in(caller, "/ld-linux")) {
+        return false;
+    }
+    const bool due = is_due();
+    if (plan.n == 0) {
+        note("call %lu %lx\n", n_calls, stack_number());
+    }
+    if (!due) {
         return false;
     }
     note_caller("failed", n_calls, caller);
@@ -269,7 +290,7 @@ void free(void *block)
  * was asked to open and nobody closed shows among the files. */
 static void report_leaks(void)
 {
-    for (size_t at = 0; at < N_SLOTS; at++) {
+    for (size_t at = 0; at < N_SLOTS && plan.kind == MEMORY; at++) {
         const bool live = slots[at].block != NULL && slots[at].block != GONE;
         if (live && !is_in(slots[at].caller, "/libc.so") && !is_in(slots[at].caller, "/ld-linux")) {
             note_caller("leak", slots[at].size, slots[at].caller);
@@ -366,20 +387,24 @@ static long perform_short(request *r)
     return perform(r);
 }
 
-/* Notes what a call is about: a path as it was given, or that of the open file. */
-static void note_call(const char *what, unsigned long k, const request *r)
+/* Notes what a call is about: a path as it was given, or that of the open file; <1> and <2> are
+ * standard output and standard error. */
+static void note_call(const char *what, const request *r)
 {
+    static const char *const standard[] = {"<0>", "<1>", "<2>"};
     char link[32], path[512] = "";
     const shape kind = calls[r->kind].shape;
     const char *given = kind == PATH ? (const char *)r->arguments[0]
                         : kind == AT ? (const char *)r->arguments[1]
                                      : "";
-    if (*given == '\0') {
+    if (*given == '\0' && (unsigned long)r->arguments[0] < 3) {
+        given = standard[r->arguments[0]];
+    } else if (*given == '\0') {
         (void)snprintf(link, sizeof link, "/proc/self/fd/%d", (int)r->arguments[0]);
         (void)raw_call(SYS_readlink, (long)link, (long)path, sizeof path - 1, 0, 0, 0);
         given = path;
     }
-    note("%s %lu %s %s\n", what, k, calls[r->kind].name, given);
+    note("%s %s %s\n", what, calls[r->kind].name, given);
 }
 
 static bool is_message(const request *r)
@@ -388,15 +413,32 @@ static bool is_message(const request *r)
     return (kind == TRANSFER || kind == VECTOR) && r->arguments[0] == 2;
 }
 
+/* Whether the call can be interrupted, and the last one that could was not. */
+static bool is_next_interrupted(const request *r)
+{
+    static bool last;
+    const shape kind = calls[r->kind].shape;
+    const int number = calls[r->kind].number;
+    const bool can = kind == TRANSFER || kind == VECTOR || kind == CLOSE || number == SYS_open ||
+                     number == SYS_openat || number == SYS_fsync || number == SYS_fdatasync;
+    last = can ? !last : last;
+    return can && last;
+}
+
 static long answer(request *r)
 {
     const bool due = is_due();
-    const unsigned long k = n_calls;
-    note_call("call", k, r);
-    if (!due || (plan.on && plan.error != 0 && is_message(r))) {
+    char what[64];
+    if (plan.n == 0) {
+        (void)snprintf(what, sizeof what, "call %lu %lx", n_calls, stack_number());
+        note_call(what, r);
+    }
+    if (!due || (plan.on && plan.error == EINTR && !is_next_interrupted(r)) ||
+        (plan.on && plan.error != EINTR && plan.error != 0 && is_message(r))) {
         return perform(r);
     }
-    note_call("failed", k, r);
+    (void)snprintf(what, sizeof what, "failed %lu", n_calls);
+    note_call(what, r);
     if (plan.error == 0) {
         return perform_short(r);
     }
@@ -477,6 +519,7 @@ __attribute__((constructor)) static void begin(void)
         return;
     }
     plan.on = strcmp(when, "on") == 0;
+    (void)stack_number(); /* the first one asks for memory and loads a library */
     for (int fd = 0; fd < 64; fd++) {
         open_at_start[fd] = is_open(fd);
     }

@@ -139,6 +139,33 @@ def png(pixels, width, height, colour=0, depth=8):
             chunk(b"IEND", b""))
 
 
+def jpeg(blocks, columns, progressive=False, orientation=1):
+    """The bytes of a grey JPEG file (ITU T.81) whose blocks of 8 x 8 pixels have one value each.
+    orientation is EXIF's, from 1 to 8."""
+
+    def segment(marker, body):
+        return bytes([0xFF, marker]) + struct.pack(">H", len(body) + 2) + bytes(body)
+
+    bits, last = "", 0
+    for value in blocks:  # the difference to the block before: its length in 4 bits, then itself
+        difference, last = value - last, value
+        size = abs(difference).bit_length()
+        bits += f"{size:04b}"
+        if size > 0:
+            bits += f"{difference if difference > 0 else difference + 2 ** size - 1:0{size}b}"
+        bits += "" if progressive else "0"  # no other coefficients
+    bits += "1" * (-len(bits) % 8)
+    scan = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")
+    exif = b"Exif\0\0MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+    size = struct.pack(">BHHB", 8, len(blocks) // columns * 8, columns * 8, 1)
+    lengths = bytes(3) + bytes([11]) + bytes(12)  # eleven codes of 4 bits: 0 to 10
+    return (b"\xff\xd8" + segment(0xE1, exif) + segment(0xDB, [0] + [8] * 64) +
+            segment(0xC2 if progressive else 0xC0, size + bytes([1, 0x11, 0])) +
+            segment(0xC4, b"\0" + lengths + bytes(range(11))) +
+            (b"" if progressive else segment(0xC4, b"\x10" + bytes([1]) + bytes(15) + b"\0")) +
+            segment(0xDA, bytes([1, 1, 0, 0, 0 if progressive else 63, 0])) + scan + b"\xff\xd9")
+
+
 def read_png_gray(path):
     """Width, height and pixels of a grey 8-bit PNG without interlacing."""
     data = Path(path).read_bytes()

@@ -14,12 +14,12 @@ class Memory(faults.FaultTest):
 
     def run_case(self, case):
         self.check(case, lambda good: [f"memory {n} {when} 0"
-                                       for n in faults.points(case, good.n_calls)
+                                       for n in faults.points(case, good)
                                        for when in ("once", "on")])
 
     def judge(self, case, plan, good, bad):
         """What a failing allocation in particular must lead to."""
-        if bad.code == good.code:
+        if bad.is_as(good):
             return
         if bad.code != FAILED:
             yield f"exit code {bad.code}"
