@@ -11,6 +11,8 @@
 #include "text.h"
 #include "trained.h"
 
+#include <string.h>
+
 /* ---- options ------------------------------------------------------------------------------ */
 
 typedef struct {
@@ -89,10 +91,10 @@ static int write_mistakes(const run *r)
     if (r->values->no_errors) {
         return EXIT_DONE;
     }
-    char *heading = text_format("%s of %s images misread - %s, %s set",
+    char *heading = text_format("%s of %s misread - %s, %s set",
                                 text_count(wrong, r->report.total - r->report.correct),
-                                text_count(total, r->report.total), dataset_name(r->set.kind),
-                                part_name(r->set.part));
+                                text_counted(total, r->report.total, "image"),
+                                dataset_name(r->set.kind), part_name(r->set.part));
     if (!heading) {
         return fail_memory();
     }
@@ -118,10 +120,12 @@ static void print_model(const run *r)
     text_print(stdout, r->values->model);
     printf("\n            %s\n", r->network);
     if (data && seed && epochs) {
-        printf("            trained on %s, %s epochs, seed %s\n", data, epochs, seed);
+        printf("            trained on %s, %s epoch%s, seed %s\n", data, epochs,
+               strcmp(epochs, "1") == 0 ? "" : "s", seed);
     }
-    printf("data        %s, %s %s images from ", dataset_name(r->set.kind),
-           text_count(total, r->report.total), r->set.part == PART_TEST ? "test" : "training");
+    printf("data        %s, %s from ", dataset_name(r->set.kind),
+           text_counted(total, r->report.total,
+                        r->set.part == PART_TEST ? "test image" : "training image"));
     text_print(stdout, r->set.folder);
     printf("\n\n");
 }

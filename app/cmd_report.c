@@ -194,9 +194,11 @@ static void tell(const run *r, size_t bytes)
     if (r->values->quiet) {
         return;
     }
-    printf("accuracy    %.2f %%, %s of %s %s images of %s right\n", 100 * r->result.accuracy,
-           text_count(number, r->result.correct), text_count(total, r->result.total),
-           r->set.part == PART_TEST ? "test" : "training", dataset_name(r->set.kind));
+    printf("accuracy    %.2f %%, %s of %s of %s right\n", 100 * r->result.accuracy,
+           text_count(number, r->result.correct),
+           text_counted(total, r->result.total,
+                        r->set.part == PART_TEST ? "test image" : "training image"),
+           dataset_name(r->set.kind));
     printf("report      ");
     text_print(stdout, r->values->out);
     printf(", %s; any browser opens it\n", text_bytes(number, bytes));

@@ -60,8 +60,9 @@ static void print_accuracy(FILE *to, const terminal *screen, const nn_report *re
     fprintf(to, "accuracy    %s%.2f %%%s, 95 %% interval %.2f to %.2f %%\n",
             terminal_code(screen, STYLE_BOLD), 100 * report->accuracy,
             terminal_code(screen, STYLE_PLAIN), 100 * report->ci95[0], 100 * report->ci95[1]);
-    fprintf(to, "correct     %s of %s, %s mistakes\n", text_count(a, report->correct),
-            text_count(b, report->total), text_count(c, report->total - report->correct));
+    fprintf(to, "correct     %s of %s, %s\n", text_count(a, report->correct),
+            text_count(b, report->total),
+            text_counted(c, report->total - report->correct, "mistake"));
     fprintf(to, "loss        %.4f\n", report->loss);
 }
 

@@ -132,8 +132,9 @@ void network_print_parameters(FILE *to, const nn_net *net, const char *label)
     size_t inputs = config->inputs;
     for (size_t l = 0; l < config->n_layers; l++) {
         size_t outputs = config->layers[l].units;
-        fprintf(to, "%*s  %zu*%zu = %s weights + %s biases\n", (int)strlen(label), "", inputs,
-                outputs, text_count(number, inputs * outputs), text_count(units, outputs));
+        fprintf(to, "%*s  %zu*%zu = %s + %s\n", (int)strlen(label), "", inputs, outputs,
+                text_counted(number, inputs * outputs, "weight"),
+                text_counted(units, outputs, "bias"));
         inputs = outputs;
     }
 }

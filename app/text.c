@@ -43,6 +43,15 @@ const char *text_count(char text[TEXT_NUMBER_SIZE], size_t n)
     return text;
 }
 
+const char *text_counted(char text[TEXT_NUMBER_SIZE], size_t n, const char *noun)
+{
+    char count[TEXT_NUMBER_SIZE];
+    bool hisses = text_ends_with(noun, "s") || text_ends_with(noun, "ch");
+    const char *ending = n == 1 ? "" : hisses ? "es" : "s";
+    (void)snprintf(text, TEXT_NUMBER_SIZE, "%s %s%s", text_count(count, n), noun, ending);
+    return text;
+}
+
 const char *text_real(char text[TEXT_NUMBER_SIZE], double value)
 {
     bool plain = fabs(value) >= 1e-4 && fabs(value) < 1e15; /* worth no exponent */

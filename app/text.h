@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 /* Room for any number or duration that this module prints. */
-#define TEXT_NUMBER_SIZE 40
+#define TEXT_NUMBER_SIZE 48
 
 /* Makes a text as printf would; the caller gives it back with nn_free. Returns NULL when there is
  * no memory. */
@@ -23,6 +23,10 @@ char *text_path(const char *folder, const char *name);
 
 /* Writes n with a comma between thousands ("11,935") and returns text. */
 const char *text_count(char text[TEXT_NUMBER_SIZE], size_t n);
+
+/* Writes n of a thing ("1 image", "1,234 batches") and returns text; noun has at most 16 letters,
+ * and a plural as these have. */
+const char *text_counted(char text[TEXT_NUMBER_SIZE], size_t n, const char *noun);
 
 /* Writes the shortest decimal that reads back as value ("0.1") and returns text. */
 const char *text_real(char text[TEXT_NUMBER_SIZE], double value);

@@ -103,6 +103,20 @@ Test(text, durations_are_never_negative_or_absurd)
     }
 }
 
+Test(text, one_of_a_thing_is_not_several)
+{
+    char text[TEXT_NUMBER_SIZE];
+    cr_expect_str_eq(text_counted(text, 1, "image"), "1 image");
+    cr_expect_str_eq(text_counted(text, 0, "image"), "0 images");
+    cr_expect_str_eq(text_counted(text, 1234, "image"), "1,234 images");
+    cr_expect_str_eq(text_counted(text, 1, "batch"), "1 batch");
+    cr_expect_str_eq(text_counted(text, 2, "batch"), "2 batches");
+    cr_expect_str_eq(text_counted(text, 1, "bias"), "1 bias");
+    cr_expect_str_eq(text_counted(text, 2, "bias"), "2 biases");
+    cr_expect_str_eq(text_counted(text, SIZE_MAX, "training image"),
+                     "18,446,744,073,709,551,615 training images");
+}
+
 Test(text, real_numbers_read_back_exactly)
 {
     static const double values[] = {0.1,   1.0 / 3, 1e-5,     1e22, 5e-324, 1.7976931348623157e308,

@@ -29,18 +29,20 @@ void train_print_plan(FILE *to, const train_run *run)
     fprintf(to, "data        %s, from ", dataset_name(run->set.kind));
     text_print(to, run->set.folder);
     fprintf(to, "\n");
-    fprintf(to, "            %s images to learn from, %s for validation\n",
-            text_count(a, run->learn.n), text_count(b, run->validate.n));
+    fprintf(to, "            %s to learn from, %s for validation\n",
+            text_counted(a, run->learn.n, "image"), text_count(b, run->validate.n));
     fprintf(to, "network     %s\n", run->network);
     network_print_parameters(to, run->net, "parameters  ");
-    fprintf(to, "training    %s epochs of %s batches of %s, seed %llu\n", text_count(a, s->epochs),
-            text_count(b, batches), text_count(c, s->batch), (unsigned long long)s->seed);
+    fprintf(to, "training    %s of %s of %s, seed %llu\n", text_counted(a, s->epochs, "epoch"),
+            text_counted(b, batches, "batch"), text_count(c, s->batch),
+            (unsigned long long)s->seed);
     fprintf(to, "            learning rate %s, decay %s, momentum %s, L2 %s\n",
             text_real(a, s->learning_rate), text_real(b, s->decay), text_real(c, s->momentum),
             text_real(d, s->l2));
     if (run->values.resume) {
-        fprintf(to, "resumed     '%s': %s epochs and %s images are done\n", run->values.resume,
-                text_count(a, run->from.epochs), text_count(b, run->from.images));
+        fprintf(to, "resumed     '%s': %s and %s are done\n", run->values.resume,
+                text_counted(a, run->from.epochs, "epoch"),
+                text_counted(b, run->from.images, "image"));
     }
     fprintf(to, "\n");
     (void)fflush(to); /* stdout is checked at the very end */
@@ -75,7 +77,7 @@ static void print_course(const watch *w)
 
 void train_print_result(const train_run *run)
 {
-    char a[TEXT_NUMBER_SIZE], b[TEXT_NUMBER_SIZE];
+    char a[TEXT_NUMBER_SIZE], b[TEXT_NUMBER_SIZE], c[TEXT_NUMBER_SIZE];
     if (!run->values.quiet) {
         printf("\n");
         print_course(&run->watch);
@@ -88,8 +90,9 @@ void train_print_result(const train_run *run)
     printf("saved       ");
     text_print(stdout, run->values.out);
     printf(", trained on %s\n", dataset_name(run->set.kind));
-    printf("            %s after %zu of %zu epochs in %s", train_outcome(run), run->result.epochs,
-           run->values.steps.epochs, text_duration(a, run->seconds));
+    printf("            %s after %s of %s in %s", train_outcome(run),
+           text_count(a, run->result.epochs), text_counted(b, run->values.steps.epochs, "epoch"),
+           text_duration(c, run->seconds));
     if (run->result.best_epoch != run->result.epochs && run->status == NN_OK) {
         printf("; the best was epoch %zu", run->result.best_epoch);
     }

@@ -59,6 +59,18 @@ class Data(NumbersTest):
         self.assertEqual(report["per_class"][0], {"class": "0", "images": 0, "precision": 0,
                                                   "recall": 0, "f1": 0})
 
+    def test_one_of_a_thing_is_not_several(self):
+        data = write_data(self.folder / "one", 1, lambda k, i: i % 256, lambda k: 7)
+        out = self.digits("train", "--data", data, "--epochs", 1, "--hidden", 1).out
+        self.assertIn("            1 image to learn from, 0 for validation\n", out)
+        self.assertIn("training    1 epoch of 1 batch of 32, seed 1\n", out)
+        self.assertIn("784*1 = 784 weights + 1 bias\n", out)
+        self.assertIn("finished after 1 of 1 epoch in 0:00\n", out)
+        out = self.digits("eval", "--data", data).out
+        self.assertIn("1 epoch, seed 1\n", out)
+        self.assertIn(", 1 test image from ", out)
+        self.assertRegex(out, r"correct     (1 of 1, 0 mistakes|0 of 1, 1 mistake)\n")
+
     def test_one_class_is_learned(self):
         data = write_data(self.folder / "class", 30, lambda k, i: (i * 7 + k) % 256, lambda k: 3)
         self.train("--epochs", 5, data=data)
