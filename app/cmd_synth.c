@@ -194,8 +194,8 @@ static nn_status write_file(const run *r, dataset_part part, dataset_file file)
     return status;
 }
 
-/* The marker comes first: a run that is cut short leaves nothing that could be taken for MNIST, and
- * the next run may replace it. */
+/* The marker comes first: a run that is cut short leaves nothing that could be taken for MNIST, the
+ * next run may replace it, and new images beside old labels are known by the digests in it. */
 static nn_status write_folder(run *r)
 {
     for (dataset_part part = 0; part < N_PARTS; part++) {

@@ -88,34 +88,49 @@ static nn_status no_memory(void)
     return nn_fail(NN_ERR_MEMORY, "out of memory");
 }
 
-/* Says whether a marker lies beside the files and lists their digests. */
-static nn_status look_for_marker(bool *marked, const dataset *set)
+/* Says which of the files the marker beside them lists; none if there is no marker. */
+static nn_status read_marker(bool listed[N_FILES], const dataset *set, const char *path)
 {
     char marker[4096];
-    char *path = text_path(set->folder, DATASET_MARKER);
-    if (!path) {
-        return no_memory();
-    }
     size_t n;
     nn_status status = file_start(marker, &n, sizeof marker, path);
-    *marked = strstr(marker, set->sha256[FILE_IMAGES]) && strstr(marker, set->sha256[FILE_LABELS]);
-    nn_free(path);
+    for (dataset_file file = 0; file < N_FILES && status == NN_OK; file++) {
+        listed[file] = strstr(marker, set->sha256[file]) != NULL;
+    }
+    return status;
+}
+
+/* A marker comes before the files that it lists, so one that lists only the images or only the
+ * labels tells that the others are of an earlier run: labels would stand for the wrong images. */
+static nn_status check_marker(dataset *set, const char *path)
+{
+    bool listed[N_FILES] = {false, false};
+    nn_status status = read_marker(listed, set, path);
+    if (status == NN_OK && listed[FILE_IMAGES] != listed[FILE_LABELS]) {
+        return nn_fail(NN_ERR_DATA,
+                       "'%s' and '%s' are not of one data set, by '%s': 'digits synth' was cut "
+                       "short, or one of them replaced",
+                       set->path[FILE_IMAGES], set->path[FILE_LABELS], path);
+    }
+    if (status == NN_OK && listed[FILE_IMAGES]) {
+        set->kind = DATASET_GENERATED;
+    }
     return status;
 }
 
 static nn_status identify(dataset *set)
 {
-    bool marked = false;
     for (dataset_file file = 0; file < N_FILES; file++) {
         nn_idx idx = dataset_idx(&set->data, file);
         dataset_sha256(set->sha256[file], &idx);
     }
-    nn_status status = look_for_marker(&marked, set);
-    if (status == NN_OK && is_mnist(set)) {
+    if (is_mnist(set)) {
         set->kind = DATASET_MNIST;
-    } else if (status == NN_OK && marked) {
-        set->kind = DATASET_GENERATED;
+        return NN_OK;
     }
+    char *marker = text_path(set->folder, DATASET_MARKER);
+    nn_status status = marker ? check_marker(set, marker) : no_memory();
+    nn_free(marker);
     return status;
 }
 

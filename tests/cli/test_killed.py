@@ -17,7 +17,7 @@ import unittest
 import zlib
 
 import digits
-from digits import CliTest
+from digits import BAD_DATA, DONE, CliTest
 
 KILLS = int(os.environ.get("KILLS", "60"))
 SEED = int(os.environ.get("SEED", "1"))
@@ -163,16 +163,23 @@ class Pictures(KilledTest):
 
 
 class Data(KilledTest):
+    def pair(self):
+        """The training images and the labels that come with them."""
+        return tuple(self.read(f"data/{name}.gz") for name in digits.NAMES[:2])
+
     def test_killed_drawing_of_digits_leaves_whole_files(self):
-        wholes, seconds = {}, 0
+        wholes, pairs, seconds = {}, set(), 0
         commands = [("synth", "--out", "data", "--force", "--train", 400, "--test", 100, "--seed",
                      seed) for seed in (1, 2)]
         for command in commands:
             seconds = self.duration(*command)
             for name in os.listdir(self.path("data")):
                 wholes.setdefault(name, set()).add(self.read(f"data/{name}"))
+            pairs.add(self.pair())
         while self.kills < KILLS * 0.1:
             self.kill(*self.chance.choice(commands), within=1.1 * seconds)
+            self.digits("train", "--data", "data", "--epochs", 1, "--hidden", 1,
+                        code=DONE if self.pair() in pairs else BAD_DATA)
             strays = self.temporaries("data")
             self.assertLessEqual(len(strays), 2)
             for name in set(os.listdir(self.path("data"))) - set(strays):

@@ -7,7 +7,8 @@ import shutil
 import unittest
 
 import digits
-from digits import FAILED, NAMES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, USAGE, CliTest, read_idx
+from digits import (BAD_DATA, DONE, FAILED, NAMES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES,
+                    TRAIN_LABELS, USAGE, CliTest, read_idx)
 
 
 class SynthTest(CliTest):
@@ -144,9 +145,28 @@ class Labelling(SynthTest):
     def test_a_marker_does_not_cover_other_files(self):
         self.synth()
         self.synth("--seed", 2, out="other")
-        shutil.copy(self.folder / "other" / (TRAIN_IMAGES + ".gz"), self.folder / "out")
+        for name in (TRAIN_IMAGES, TRAIN_LABELS):
+            shutil.copy(self.folder / "other" / (name + ".gz"), self.folder / "out")
         report = self.digits("train", "--data", "out", "--epochs", 1, "--json").json()
         self.assertEqual(report["data"]["name"], "an unknown data set")
+
+    def test_images_of_one_run_are_not_taken_with_labels_of_another(self):
+        """As a run leaves them that is cut short: first the marker is replaced, then each file."""
+        self.synth(out="old")
+        self.synth("--seed", 2, out="new")
+        out = self.folder / "out"
+        shutil.copytree(self.folder / "old", out)
+        codes = {"train": [], "eval": []}
+        for name in ("GENERATED.txt", *(name + ".gz" for name in NAMES)):
+            shutil.copy(self.folder / "new" / name, out)
+            for command, seen in codes.items():
+                result = self.digits(command, "--data", "out", code=None)
+                seen.append(result.code)
+                if result.code == BAD_DATA:
+                    self.assertRegex(result.err, r"'out/\S+-images-\S+' and 'out/\S+-labels-\S+' are "
+                                                 r"not of one data set, by 'out/GENERATED.txt'")
+        self.assertEqual(codes["train"], [DONE, BAD_DATA, DONE, DONE, DONE])
+        self.assertEqual(codes["eval"], [DONE, DONE, DONE, BAD_DATA, DONE])
 
 
 if __name__ == "__main__":
