@@ -5,8 +5,8 @@
 # files, once and from then on, and checks what comes of it: exit code, message, what is on the disk.
 # The tests do the same for a part of the calls (tests/cli/test_faults_memory.py, test_faults_files.py).
 # Takes half an hour or so. Demonstrations that repeat themselves thousands of times, such as xor, are
-# tried at the first two calls, one in the middle and the last from each place: a place is a stack of
-# functions that ask for memory or for a file.
+# tried at the first two calls and the last from each place: a place is a stack of functions that ask
+# for memory or for a file.
 
 set -euo pipefail
 # shellcheck source=scripts/common.sh

@@ -4,12 +4,13 @@ A command runs once untouched, which tells what requests it makes, from where, a
 Then it runs again for each of them, with that one refused. CI takes the first one from each place:
 a place is a stack of functions, so a loop's thousandth request comes from where its first did.
 --all, or FAULTS_ALL=1 in the environment, takes all; of demonstrations that repeat themselves
-thousands of times it takes the first two from each place, one in the middle and the last.
+thousands of times it takes the first two and the last from each place.
 """
 
 import functools
 import json
 import os
+import queue
 import re
 import shutil
 import struct
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import unittest
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from digits import BAD_DATA, BAD_MODEL, DONE, FAILED
 
 LIBRARY = os.environ.get("FAULTS_LIBRARY")
 ALL = bool(os.environ.get("FAULTS_ALL"))
+JOBS = len(os.sched_getaffinity(0))  # runs at a time
 
 MODEL, LOG, CHECKPOINT = "model.safetensors", "log.jsonl", "run.checkpoint"
 TRAIN = ["train", "--data", "data", "--hidden", 2, "--epochs", 2]
@@ -126,6 +129,7 @@ COMMANDS = [
 # ---- the stage ----------------------------------------------------------------------------
 
 
+@functools.lru_cache(maxsize=500)
 def steady(content):
     """What a file or a stream holds, but for the time that something took."""
     content = re.sub(rb'"(seconds|images_per_second)":\s*[-+.0-9e]+', rb'"\1":0', content)
@@ -136,18 +140,23 @@ def steady(content):
 
 def tree(folder):
     """Each file's content, None for a folder."""
-    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
-            for path in sorted(folder.rglob("*"))}
+    found = {}
+    for at, folders, files in os.walk(folder):
+        start = os.path.relpath(at, folder) + "/" if at != str(folder) else ""
+        found.update((start + name, None) for name in folders)
+        for name in files:
+            with open(os.path.join(at, name), "rb") as file:
+                found[start + name] = file.read()
+    return found
 
 
-def restore(folder, wanted):
+def restore(folder, now, wanted):
     """Makes a folder hold what it held."""
-    now = tree(folder)
     for name in sorted(now, reverse=True):
         if name not in wanted:
             path = folder / name
             path.rmdir() if now[name] is None else path.unlink()
-    for name, content in wanted.items():
+    for name, content in sorted(wanted.items()):
         if name not in now and content is None:
             (folder / name).mkdir()
         elif now.get(name) != content:
@@ -157,10 +166,11 @@ def restore(folder, wanted):
 class Outcome:
     """How a run ended, and what it left behind."""
 
-    def __init__(self, completed, folder, report):
+    def __init__(self, completed, files, report):
         self.code = completed.returncode
-        self.out, self.err = steady(completed.stdout), steady(completed.stderr).decode()
-        self.files = {name: content and steady(content) for name, content in tree(folder).items()}
+        self.out = steady(completed.stdout)
+        self.err = steady(completed.stderr).decode(errors="replace")
+        self.files = {name: content and steady(content) for name, content in files.items()}
         self.report = report
 
     def lines(self, word):
@@ -193,21 +203,22 @@ class Stage:
             (self.folder / name).write_bytes(content)
         for step in case.before:
             step(self.folder) if callable(step) else self.start(step, None, check=True)
-        self.before = tree(self.folder)
+        self.now = self.before = tree(self.folder)
 
     def start(self, arguments, plan, **options):
         env = digits.environment(self.folder, LC_ALL="C", TMPDIR=self.folder, **self.case.env)
         if plan:
             env.update(LD_PRELOAD=LIBRARY, FAULTS=plan, FAULTS_REPORT=str(self.report))
         return subprocess.run([str(digits.PROGRAM), *map(str, arguments)], cwd=self.folder, env=env,
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=60, **options)
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=300, **options)
 
     def run(self, plan):
-        restore(self.folder, self.before)
+        restore(self.folder, self.now, self.before)
         self.report.unlink(missing_ok=True)
         completed = self.start(self.case.arguments, plan)
+        self.now = tree(self.folder)
         report = self.report.read_text().splitlines() if self.report.exists() else []
-        return Outcome(completed, self.folder, report)
+        return Outcome(completed, self.now, report)
 
     def close(self):
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -251,8 +262,7 @@ def points(case, good):
     if ALL and not case.long:
         return sorted(n for place in good.places() for n in place)
     if ALL:
-        return sorted({n for place in good.places()
-                       for n in (*place[:2], place[len(place) // 2], place[-1])})
+        return sorted({n for place in good.places() for n in (*place[:2], place[-1])})
     firsts = sorted(place[0] for place in good.places())
     return firsts[::max(1, len(firsts) // 2)] if case.long else firsts
 
@@ -304,27 +314,43 @@ def is_temporary(name):
 class FaultTest(unittest.TestCase):
     """Runs every command with every call refused in turn."""
 
-    def each_outcome(self, case, plans):
-        """Runs a case for each plan of plans(untouched run); yields plan, both outcomes and the
-        files that were there before."""
-        stage = Stage(case)
-        self.addCleanup(stage.close)
-        good = stage.run(f"{self.kind} 0 once 0")
-        again = stage.run(f"{self.kind} 0 once 0")
+    def untouched(self, case, stage):
+        """What comes of a case when nothing fails; twice the same."""
+        good, again = (stage.run(f"{self.kind} 0 once 0") for _ in range(2))
         self.assertEqual(good.code, case.code, good.err)
         self.assertEqual(broken_promises(good, again, {}), [], "undisturbed")
         self.assertEqual(len(good.lines("call")), len(again.lines("call")), "undisturbed")
-        before = {name: content and steady(content) for name, content in stage.before.items()}
-        for plan in plans(good):
+        return good
+
+    def each_outcome(self, stages, plans):
+        """Runs a case for each plan, on several stages at a time; yields plans and outcomes."""
+        free = queue.SimpleQueue()
+        for stage in stages:
+            free.put(stage)
+
+        def outcome(plan):
+            stage = free.get()
             try:
-                yield plan, good, stage.run(plan), before
+                return plan, stage.run(plan)
             except subprocess.TimeoutExpired:
-                self.fail(f"{case}: hangs with FAULTS='{plan}'")
+                return plan, None
+            finally:
+                free.put(stage)
+
+        with ThreadPoolExecutor(len(stages)) as pool:
+            yield from pool.map(outcome, plans)
 
     def check(self, case, plans):
-        """Runs a case; collects all that is wrong, so that one run shows it."""
+        """Runs a case for each plan of plans(untouched run); collects all that is wrong, so that
+        one run shows it."""
         wrong = {}
-        for plan, good, bad, before in self.each_outcome(case, plans):
+        stages = [Stage(case) for _ in range(JOBS)]
+        for stage in stages:
+            self.addCleanup(stage.close)
+        good = self.untouched(case, stages[0])
+        before = {name: content and steady(content) for name, content in stages[0].before.items()}
+        for plan, bad in self.each_outcome(stages, plans(good)):
+            self.assertIsNotNone(bad, f"{case}: hangs with FAULTS='{plan}'")
             for text in (*broken_promises(good, bad, before), *self.judge(case, plan, good, bad)):
                 wrong.setdefault(text, []).append((plan, bad))
         if wrong:
