@@ -132,7 +132,7 @@ COMMANDS = [
 @functools.lru_cache(maxsize=500)
 def steady(content):
     """What a file or a stream holds, but for the time that something took."""
-    content = re.sub(rb'"(seconds|images_per_second)":\s*[-+.0-9e]+', rb'"\1":0', content)
+    content = re.sub(rb'"(\w*seconds?|times_faster)":\s*[-+.0-9e]+', rb'"\1":0', content)
     content = re.sub(rb"(?m)^time .*", b"time", content)
     content = re.sub(rb"(?m)^( *\d+/\d+ .*\S) +[\d,]+ +\d+:\d\d$", rb"\1", content)
     return re.sub(rb"in \d+:\d\d", b"in 0:00", content)
