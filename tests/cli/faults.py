@@ -314,6 +314,12 @@ def is_temporary(name):
 class FaultTest(unittest.TestCase):
     """Runs every command with every call refused in turn."""
 
+    runs = 0
+
+    @classmethod
+    def tearDownClass(cls):
+        print(f"{cls.runs} runs with failing {cls.kind}", file=sys.stderr)
+
     def untouched(self, case, stage):
         """What comes of a case when nothing fails; twice the same."""
         good, again = (stage.run(f"{self.kind} 0 once 0") for _ in range(2))
@@ -350,6 +356,7 @@ class FaultTest(unittest.TestCase):
         good = self.untouched(case, stages[0])
         before = {name: content and steady(content) for name, content in stages[0].before.items()}
         for plan, bad in self.each_outcome(stages, plans(good)):
+            type(self).runs += 1
             self.assertIsNotNone(bad, f"{case}: hangs with FAULTS='{plan}'")
             for text in (*broken_promises(good, bad, before), *self.judge(case, plan, good, bad)):
                 wrong.setdefault(text, []).append((plan, bad))
