@@ -15,9 +15,23 @@ typedef struct {
     int error;     /* of the first failure */
 } outlet;
 
+#if defined(__GLIBC__)
+#define OWN_STREAMS 1
+#else
+#define OWN_STREAMS 0
+#endif
+
+/* MemorySanitizer takes what the C library hands over for unset. */
+#if defined(__has_feature)
+#if __has_feature(memory_sanitizer)
+#undef OWN_STREAMS
+#define OWN_STREAMS 0
+#endif
+#endif
+
 static outlet output = {.file = STDOUT_FILENO, .gives_up = true};
 
-#if defined(__GLIBC__)
+#if OWN_STREAMS
 
 /* Returns n, or 0 with the reason in errno. */
 static ssize_t pour(void *to, const char *bytes, size_t n)
