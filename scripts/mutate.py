@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""usage: scripts/mutate.py [--sample K] [--list] [FILE...]
+"""usage: scripts/mutate.py [--sample N] [--seed S] [--list] [FILE...]
 
 Do the tests find bugs? Changes one operator, constant, result code or call of the sources at a
 time, compiles that file, links it with the unit tests that are for it, and runs them. A mutant is
 killed if a test fails, crashes or takes too long. Prints a table, and each survivor. For some,
 scripts/mutants.txt says why no such test can kill them; the share of the killed leaves these out.
-Exit code 1 if it is below 90 %.
+Of a sample, the share is printed with the interval that holds the share of all mutants with a
+probability of 95 % (Wilson 1927). Exit code 1 if it is below 90 %.
 
-  --sample K   every K-th mutant only (the same ones each time)
+  --sample N   N mutants only, drawn from those of all files, each as likely as any other
+  --seed S     draw others; 1 without it
   --list       print the mutants and stop
   FILE         sources to change; without it, all that have tests of their own for it
 
@@ -16,7 +18,9 @@ root runs this, as nobody, so that no device can be replaced.
 """
 
 import argparse
+import math
 import os
+import random
 import re
 import resource
 import shlex
@@ -24,12 +28,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[1]
 BUILD = TOP / "build" / "mutate"
 NOBODY = 65534
-SECONDS = 60  # a test program that takes longer is in an endless loop
+CPU_SECONDS = 20  # a process of the tests that works longer is in an endless loop
+PATIENCE = 20     # so is a program that takes so many times as long as with the unchanged source
 
 # The programs that test a source, the quickest and likeliest to notice first.
 TESTS = {
@@ -48,6 +54,10 @@ TESTS = {
     "nnlib/file.c": ["test_file"],
     "app/deflate.c": ["test_png"],
     "app/png.c": ["test_png"],
+    "app/image.c": ["test_image"],
+    "app/image_png.c": ["test_image"],
+    "app/image_jpeg.c": ["test_image"],
+    "app/image_pnm.c": ["test_image"],
 }
 ARGUMENTS = {"digest": ["-t", "2", str(TOP / "tests/golden/digest.txt")]}
 INCLUDED_BY = {"nnlib/file.c": "tests/fixtures.c"}  # which the tests compile instead
@@ -147,13 +157,15 @@ def ninja_commands(target):
 
 
 class Program:
-    """A test program: how to link it with a changed object."""
+    """A test program: how to link it with a changed object, and what it has killed before."""
 
     def __init__(self, name):
         link = ninja_commands(f"tests/{name}")[-1]
         words = shlex.split(link.split("&&")[1])
         self.name, self.output = name, words.index("-o") + 1
         self.words = words
+        self.seconds = None  # that it takes with the unchanged source
+        self.killers = []    # the tests that failed last, the latest first
 
     def link(self, changed, replaced, output):
         words = list(self.words)
@@ -196,35 +208,62 @@ class Source:
 
 # ---- running ------------------------------------------------------------------------------
 
+KILLERS = 6  # how many of them are tried first
+FAILED = re.compile(r"\[FAIL\] (\w+)::(\w+)")
+
 
 def restrict():
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def passes(program, name, play):
-    """Runs a test program in a new folder that nobody but the tests writes to."""
+def command_of(binary, name, tests):
+    """How to run a test program, or only some tests of it, as (suite, name)."""
+    words = [str(binary), *ARGUMENTS.get(name, ["--jobs", "2", "--fail-fast", "--ascii"])]
+    if tests:
+        words += ["--filter", f"{tests[0][0]}/@({'|'.join(test for _, test in tests)})"]
+    if os.geteuid() == 0:
+        words = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--", *words]
+    return words
+
+
+def run_tests(binary, name, play, tests, patience):
+    """Runs a test program in a new folder that nobody but the tests writes to. Whether it passes,
+    and the tests that failed."""
     folder = Path(tempfile.mkdtemp(dir=play))
-    command = [str(program), *ARGUMENTS.get(name, ["--jobs", "2", "--fail-fast"])]
     if os.geteuid() == 0:
         os.chown(folder, NOBODY, NOBODY)
-        command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--",
-                   *command]
-    process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                               env={**os.environ, "TMPDIR": str(folder), "HOME": str(folder)},
-                               preexec_fn=restrict, start_new_session=True)
-    try:
-        return process.wait(timeout=SECONDS) == 0
-    except subprocess.TimeoutExpired:
-        return False
-    finally:
+    with tempfile.TemporaryFile() as messages:
+        process = subprocess.Popen(command_of(binary, name, tests), cwd=folder,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   stderr=messages, preexec_fn=restrict, start_new_session=True,
+                                   env={**os.environ, "TMPDIR": str(folder), "HOME": str(folder)})
         try:
-            os.killpg(process.pid, 9)
-        except ProcessLookupError:
-            pass
-        process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+            passed = process.wait(timeout=patience) == 0
+        except subprocess.TimeoutExpired:
+            passed = False
+        finally:
+            try:
+                os.killpg(process.pid, 9)
+            except ProcessLookupError:
+                pass
+            process.wait()
+            shutil.rmtree(folder, ignore_errors=True)
+        messages.seek(0)
+        return passed, FAILED.findall(messages.read().decode(errors="replace"))
+
+
+def passes(program, binary, play):
+    """Runs the tests that killed mutants before, for they may again, and then all of them."""
+    patience = PATIENCE * program.seconds if program.seconds else 600
+    begin, tries = time.monotonic(), [program.killers, []] if program.killers else [[]]
+    for tests in tries:
+        passed, failed = run_tests(binary, program.name, play, tests, patience)
+        if not passed:
+            program.killers = list(dict.fromkeys(failed + program.killers))[:KILLERS]
+            return False
+    program.seconds = program.seconds or time.monotonic() - begin
+    return True
 
 
 class Judge:
@@ -247,7 +286,7 @@ class Judge:
             if not program.link(self.work / "mutant.o", self.replaced, output):
                 return False
             os.chmod(output, 0o755)
-            if not passes(output, program.name, self.play):
+            if not passes(program, output, self.play):
                 return False
         return True
 
@@ -290,6 +329,13 @@ def judge_file(path, mutants, work, play, known):
     return counts
 
 
+def wilson(k, n):
+    """The ends of the 95 % interval of a share of which k of n were seen."""
+    z = 1.959964
+    middle, reach = k + z * z / 2, z * math.sqrt(k * (n - k) / n + z * z / 4)
+    return (middle - reach) / (n + z * z), (middle + reach) / (n + z * z)
+
+
 def print_row(name, counts):
     judged = counts["killed"] + counts["survived"] - counts["explained"]
     share = f"{100 * counts['killed'] / judged:.1f} %" if judged else "-"
@@ -308,7 +354,8 @@ def build(paths):
 
 def main():
     parser = argparse.ArgumentParser(usage=__doc__.split("\n")[0][7:], add_help=False)
-    parser.add_argument("--sample", type=int, default=1)
+    parser.add_argument("--sample", type=int)
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--help", action="store_true")
     parser.add_argument("files", nargs="*")
@@ -319,9 +366,14 @@ def main():
     for path in paths:
         if path not in TESTS:
             parser.error(f"no tests are known for '{path}'")
-    chosen = {path: mutants_of(path)[::options.sample] for path in paths}
+    everything = [(path, mutant) for path in paths for mutant in mutants_of(path)]
+    chosen = everything
+    if options.sample is not None and options.sample < len(everything):
+        drawn = random.Random(options.seed).sample(range(len(everything)), options.sample)
+        chosen = [everything[k] for k in sorted(drawn)]
+    by_file = {path: [mutant for of, mutant in chosen if of == path] for path in paths}
     if options.list:
-        for path, mutants in chosen.items():
+        for path, mutants in by_file.items():
             for number, old, new, _ in mutants:
                 print(f"{path}:{number}: {old}  =>  {new}")
         return
@@ -331,11 +383,19 @@ def main():
           "|---|---:|---:|---:|---:|---:|---:|", flush=True)
     with tempfile.TemporaryDirectory() as work, tempfile.TemporaryDirectory() as play:
         os.chmod(play, 0o755)
-        for path, mutants in chosen.items():
+        for path, mutants in by_file.items():
+            if not mutants:
+                continue
             counts = judge_file(path, mutants, Path(work), Path(play), known)
             total = {key: total[key] + counts[key] for key in total}
             print_row(path, counts)
-    sys.exit(0 if print_row("all", total) else 1)
+    good = print_row("all", total)
+    judged = total["killed"] + total["survived"] - total["explained"]
+    if len(chosen) < len(everything) and judged:
+        low, high = wilson(total["killed"], judged)
+        print(f"\n{len(chosen)} of {len(everything)} mutants, drawn with seed {options.seed}: killed "
+              f"{total['killed']} of {judged}, 95 % interval {100 * low:.1f} to {100 * high:.1f} %")
+    sys.exit(0 if good else 1)
 
 
 if __name__ == "__main__":
