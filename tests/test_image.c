@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -322,11 +323,19 @@ Test(image, nothing_is_printed)
 
 /* ---- JPEG --------------------------------------------------------------------------------- */
 
+typedef enum {
+    BASELINE,
+    PROGRESSIVE,
+    COARSE /* progressive, but for the first scan: the mean of each block, in as few bits as can be
+            */
+} way;
+
 /* Packs pixels [height][width][channels] as a JPEG of the best quality, with EXIF's orientation if
  * it is not 0. */
 static blob jpeg(const uint8_t *pixels, int width, int height, int channels, int orientation,
-                 bool progressive)
+                 way packing)
 {
+    static const jpeg_scan_info means = {.comps_in_scan = 1};
     struct jpeg_compress_struct c;
     struct jpeg_error_mgr errors;
     unsigned char *bytes = NULL;
@@ -341,8 +350,12 @@ static blob jpeg(const uint8_t *pixels, int width, int height, int channels, int
     jpeg_set_defaults(&c);
     jpeg_set_quality(&c, 100, TRUE);
     c.comp_info[0].h_samp_factor = c.comp_info[0].v_samp_factor = 1; /* colours in full */
-    if (progressive) {
+    if (packing != BASELINE) {
         jpeg_simple_progression(&c);
+    }
+    if (packing == COARSE) {
+        c.scan_info = &means;
+        c.num_scans = 1;
     }
     jpeg_start_compress(&c, TRUE);
     if (orientation) {
@@ -384,10 +397,9 @@ Test(image, photographs_are_read_in_grey_and_colour)
 {
     uint8_t pixels[32 * 24 * 3];
     for (int channels = 1; channels <= 3; channels += 2) {
-        for (int progressive = 0; progressive < 2; progressive++) {
+        for (way packing = BASELINE; packing <= PROGRESSIVE; packing++) {
             fill_smooth(pixels, 32, 24, channels);
-            const char *path =
-                fixture_write("a.jpg", jpeg(pixels, 32, 24, channels, 0, progressive));
+            const char *path = fixture_write("a.jpg", jpeg(pixels, 32, 24, channels, 0, packing));
             image found;
             cr_assert_eq(image_read(&found, path), NN_OK, "%s", nn_error_text());
             cr_assert(found.width == 32 && found.height == 24);
@@ -409,7 +421,7 @@ Test(image, photographs_are_turned_upright)
     uint8_t pixels[32 * 24];
     fill_smooth(pixels, 32, 24, 1);
     for (int k = 0; k < 8; k++) {
-        const char *path = fixture_write("a.jpg", jpeg(pixels, 32, 24, 1, k + 1, false));
+        const char *path = fixture_write("a.jpg", jpeg(pixels, 32, 24, 1, k + 1, BASELINE));
         image found;
         cr_assert_eq(image_read(&found, path), NN_OK, "%s", nn_error_text());
         cr_assert_eq(found.width, corner[k].sideways ? 24 : 32);
@@ -424,7 +436,7 @@ Test(image, photographs_are_turned_upright)
 Test(image, photographs_for_printers_are_refused)
 {
     uint8_t pixels[8 * 8 * 4] = {0};
-    check_refused(fixture_write("a.jpg", jpeg(pixels, 8, 8, 4, 0, false)), NN_ERR_DATA,
+    check_refused(fixture_write("a.jpg", jpeg(pixels, 8, 8, 4, 0, BASELINE)), NN_ERR_DATA,
                   "4 colours");
 }
 
@@ -432,8 +444,8 @@ Test(image, every_cut_of_a_photograph_is_noticed)
 {
     uint8_t pixels[32 * 24 * 3];
     fill_smooth(pixels, 32, 24, 3);
-    for (int progressive = 0; progressive < 2; progressive++) {
-        blob whole = jpeg(pixels, 32, 24, 3, 6, progressive);
+    for (way packing = BASELINE; packing <= PROGRESSIVE; packing++) {
+        blob whole = jpeg(pixels, 32, 24, 3, 6, packing);
         for (size_t n = 1; n < whole.n - 3; n++) {
             check_refused(fixture_write("cut.jpg", fixture_cut(whole, n)), NN_ERR_DATA, "damaged");
         }
@@ -444,7 +456,7 @@ Test(image, no_changed_byte_of_a_photograph_does_harm)
 {
     uint8_t pixels[32 * 24 * 3];
     fill_smooth(pixels, 32, 24, 3);
-    blob whole = jpeg(pixels, 32, 24, 3, 6, false);
+    blob whole = jpeg(pixels, 32, 24, 3, 6, BASELINE);
     for (size_t k = 3; k < whole.n; k++) {
         blob changed = fixture_bytes(whole.data, whole.n);
         changed.data[k] ^= 0x55;
@@ -461,13 +473,65 @@ Test(image, photographs_without_memory_fail_cleanly)
 {
     uint8_t pixels[32 * 24];
     fill_smooth(pixels, 32, 24, 1);
-    const char *path = fixture_write("a.jpg", jpeg(pixels, 32, 24, 1, 6, false));
+    const char *path = fixture_write("a.jpg", jpeg(pixels, 32, 24, 1, 6, BASELINE));
     for (unsigned long n = 1; n <= 3; n++) { /* the file, the pixels, those turned */
         fault_clear();
         fault_at(FAULT_ALLOC, n, ENOMEM, false);
         check_refused(path, NN_ERR_MEMORY, "out of memory");
     }
     fault_clear();
+}
+
+/* Finds the frame header (SOF0 to SOF2): the marker, its length and precision, height, width. */
+static unsigned char *frame_header(blob photograph)
+{
+    size_t at = 2;
+    while (photograph.data[at + 1] < 0xc0 || photograph.data[at + 1] > 0xc2) {
+        at += 2 + ((size_t)photograph.data[at + 2] << 8 | photograph.data[at + 3]);
+        cr_assert_lt(at + 9, photograph.n);
+    }
+    return photograph.data + at;
+}
+
+/* Changes the size that a photograph claims to have. */
+static blob claim(blob photograph, unsigned width, unsigned height)
+{
+    unsigned char *frame = frame_header(photograph);
+    frame[5] = (unsigned char)(height >> 8);
+    frame[6] = (unsigned char)height;
+    frame[7] = (unsigned char)(width >> 8);
+    frame[8] = (unsigned char)width;
+    return photograph;
+}
+
+/* A small photograph. */
+static blob snapshot(way packing)
+{
+    uint8_t pixels[32 * 24 * 3];
+    fill_smooth(pixels, 32, 24, 3);
+    return jpeg(pixels, 32, 24, 3, 0, packing);
+}
+
+Test(image, photographs_hold_no_more_than_a_block_a_bit)
+{
+    static uint8_t pixels[2000 * 2000];
+    memset(pixels, 255, sizeof pixels);
+    blob white = jpeg(pixels, 2000, 2000, 1, 0, COARSE); /* 250 x 250 blocks, and just a bit each */
+    cr_assert_lt(white.n, 250 * 250 / 8 + 400);
+    const char *path = fixture_write("a.jpg", white);
+    check_reads_as(path, pixels, 2000, 2000);
+    unsigned most = (unsigned)(white.n * 8 + 7) / 250; /* rows of blocks */
+    fixture_write("a.jpg", claim(white, 2000, 8 * most));
+    check_refused(path, NN_ERR_DATA, "is a damaged JPEG file: Corrupt");
+    fixture_write("a.jpg", claim(white, 2000, 8 * most + 1));
+    check_refused(path, NN_ERR_DATA, "cannot hold");
+}
+
+Test(image, photographs_that_no_browser_reads_are_refused)
+{
+    blob photograph = snapshot(BASELINE);
+    frame_header(photograph)[1] = 0xc9; /* SOF9: not Huffman's codes, but arithmetic coding */
+    check_refused(fixture_write("a.jpg", photograph), NN_ERR_DATA, "arithmetic coding");
 }
 
 /* ---- PGM and PPM -------------------------------------------------------------------------- */
@@ -518,5 +582,51 @@ Test(image, damaged_netpbm_files_are_refused)
     for (size_t k = 0; k < sizeof files / sizeof files[0]; k++) {
         const char *path = fixture_write("a", fixture_bytes(files[k].text, strlen(files[k].text)));
         check_refused(path, NN_ERR_DATA, files[k].why);
+    }
+}
+
+/* ---- memory ------------------------------------------------------------------------------- */
+
+extern size_t __sanitizer_get_allocated_size(const volatile void *memory) __attribute__((weak));
+
+static rlim_t address_space(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    cr_assert(file && fscanf(file, "%lu", &pages) == 1);
+    (void)fclose(file);
+    return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Whoever takes memory in proportion to what these claim runs out of it. The door would not do
+ * here: libjpeg does not come through it. */
+Test(image, refusing_takes_no_more_memory_than_the_file_is_worth)
+{
+    const struct {
+        blob file;
+        const char *why;
+    } files[] = {
+        {claim(snapshot(BASELINE), 65500, 65500), "too large"},
+        {claim(snapshot(PROGRESSIVE), 65500, 65500), "too large"},
+        {claim(snapshot(BASELINE), 7000, 7000), "cannot hold"},
+        {claim(snapshot(PROGRESSIVE), 7000, 7000), "cannot hold"},
+        {picture(10000, 5000, 8, GREY, BYTES("\0\0")), "cannot hold"},
+        {fixture_join(BYTES("\x89PNG\r\n\x1a\n"), BYTES("\x7f\xff\xff\xffIHDR")), "damaged"},
+        {BYTES("P5 7000 7000 255 abc"), "ends early"},
+        {BYTES("P6 4000000000 4000000000 65535 abc"), "too large"},
+        {BYTES("P2 7000 7000 255 0 1 2"), "ends early"},
+        {BYTES("P3 7000 7000 255 0 1 2"), "ends early"},
+    };
+    struct rlimit usual, tight;
+    if (__sanitizer_get_allocated_size) {
+        cr_skip("a sanitizer has its own memory; tests/fuzz/fuzz_picture.c counts it");
+    }
+    cr_assert_eq(getrlimit(RLIMIT_AS, &usual), 0);
+    for (size_t k = 0; k < sizeof files / sizeof files[0]; k++) {
+        const char *path = fixture_write("a", files[k].file);
+        tight = (struct rlimit){address_space() + (8 << 20), usual.rlim_max};
+        cr_assert_eq(setrlimit(RLIMIT_AS, &tight), 0);
+        check_refused(path, NN_ERR_DATA, files[k].why);
+        cr_assert_eq(setrlimit(RLIMIT_AS, &usual), 0);
     }
 }

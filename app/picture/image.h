@@ -20,8 +20,8 @@ typedef struct {
  * white, a photograph that says which way up it was taken is turned so, gamma and colour profiles
  * are left alone. The file is read whole, and nothing is allocated that its header's size does not
  * ask for; the largest takes 4 bytes a pixel, a progressive JPEG 6 more. NN_ERR_DATA: of no kind
- * that is known, damaged, cut short, too large, or a JPEG for printers (CMYK). NN_ERR_IO: missing,
- * unreadable, or not a regular file. NN_ERR_MEMORY. */
+ * that is known, damaged, cut short, too large, or a JPEG for printers (CMYK) or with arithmetic
+ * coding. NN_ERR_IO: missing, unreadable, or not a regular file. NN_ERR_MEMORY. */
 nn_status image_read(image *out, const char *path);
 
 void image_release(image *picture);

@@ -139,15 +139,39 @@ static bool turn(image *picture, unsigned orientation)
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
+/* A block of 8 x 8 pixels, of one colour, takes a bit at least. That is so with Huffman's
+ * codes; with arithmetic coding, no number of pixels would be too large for a file. */
+static bool can_hold(const reader *r)
+{
+    uintmax_t blocks = 0;
+    for (int c = 0; c < r->jpeg.num_components; c++) {
+        const jpeg_component_info *colour = &r->jpeg.comp_info[c];
+        blocks += (uintmax_t)colour->width_in_blocks * colour->height_in_blocks;
+    }
+    return blocks / 8 <= r->file->n;
+}
+
 static nn_status check_header(const reader *r)
 {
-    nn_status status = image_check_size(r->file, r->jpeg.image_width, r->jpeg.image_height);
-    if (status == NN_OK && r->jpeg.num_components != 1 && r->jpeg.num_components != 3) {
+    uintmax_t width = r->jpeg.image_width, height = r->jpeg.image_height;
+    nn_status status = image_check_size(r->file, width, height);
+    if (status != NN_OK) {
+        return status;
+    }
+    if (r->jpeg.num_components != 1 && r->jpeg.num_components != 3) {
         return nn_fail(NN_ERR_DATA,
                        "'%s' is a JPEG of %d colours, as printers use, expected 1 or 3",
                        r->file->path, r->jpeg.num_components);
     }
-    return status;
+    if (r->jpeg.arith_code) {
+        return nn_fail(NN_ERR_DATA, "'%s' is a JPEG with arithmetic coding, as hardly any is",
+                       r->file->path);
+    }
+    if (!can_hold(r)) {
+        return nn_fail(NN_ERR_DATA, "'%s' is a damaged JPEG file: %zu bytes cannot hold %ju pixels",
+                       r->file->path, r->file->n, width * height);
+    }
+    return NN_OK;
 }
 
 static bool read_rows(reader *r)
