@@ -9,7 +9,7 @@
 # breaks something is written as text to tests/fuzz/finds/, where each run of the tests feeds it to
 # the target again, and the exit code is 1. Installs what is missing (on Debian and its relatives).
 #
-#   TARGET   checkpoint, gzip, idx, model, options, png...; all without it
+#   TARGET   checkpoint, gzip, idx, model, options, picture, prepare...; all without it
 #   --help   print this
 
 set -euo pipefail
@@ -23,7 +23,8 @@ declare -A attacked=(
     [idx]=nnlib/idx.c
     [model]=nnlib/model.c
     [options]=app/options.c
-    [png]=app/picture/image_png.c
+    [picture]='app/picture/image*.c'
+    [prepare]='app/picture/light.c app/picture/normalise.c app/picture/prepare.c app/picture/segment.c app/picture/shape.c'
 )
 
 # Fuzzes the target $1 for $2 seconds. Leaves libFuzzer's words in $work/$1.log, the seconds of
@@ -61,15 +62,19 @@ keep_finds() {
     echo "$n"
 }
 
-# Prints the share of the lines of the file $2 that the inputs of the target $1 reach.
+# Prints the share of the lines of the files $2 that the inputs of the target $1 reach.
 line_coverage() {
-    local what=$1 source=$2
+    local what=$1 pattern filters=() patterns
+    read -ra patterns <<<"$2"
+    for pattern in "${patterns[@]}"; do
+        filters+=(--filter "${pattern//\*/.*}")
+    done
     find "$covered" -name '*.gcda' -delete
     find "$folder/corpus/$what" -type f -print0 |
         TMPDIR=$work xargs -0 "$covered/tests/fuzz/fuzz_${what}_replay" --mutants 0 >/dev/null
-    gcovr --root . --object-directory "$covered" --filter "$source" "$covered/CMakeFiles" \
+    gcovr --root . --object-directory "$covered" "${filters[@]}" "$covered/CMakeFiles" \
         --exclude-directories '.*double.*' 2>/dev/null |
-        awk -v source="$source" '$1 == source { print $4 }'
+        awk '$1 == "TOTAL" { print $4 }'
 }
 
 seconds=60
@@ -78,7 +83,7 @@ case ${1:-} in
 [0-9]*) seconds=$1 && shift ;;
 esac
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(checkpoint gzip idx model options png)
+[ ${#targets[@]} -gt 0 ] || targets=(checkpoint gzip idx model options picture prepare)
 for what in "${targets[@]}"; do
     [ -n "${attacked[$what]:-}" ] || die_usage "unknown target '$what'"
 done

@@ -180,7 +180,7 @@ static int64_t window_mean(const uint32_t *sums, const plane *p, size_t x, size_
     size_t left = x > reach ? x - reach : 0, right = smaller(x + reach + 1, p->width);
     size_t top = y > reach ? y - reach : 0, bottom = smaller(y + reach + 1, p->height);
     const uint32_t *upper = sums + top * (p->width + 1), *lower = sums + bottom * (p->width + 1);
-    size_t sum = (size_t)lower[right] - lower[left] - upper[right] + upper[left];
+    size_t sum = (size_t)lower[right] + upper[left] - lower[left] - upper[right];
     return (int64_t)(sum / larger((right - left) * (bottom - top), 1));
 }
 

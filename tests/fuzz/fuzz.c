@@ -136,6 +136,11 @@ void fuzz_written(const void *data, size_t n)
     }
 }
 
+bool fuzz_must_see_writing(void)
+{
+    return __msan_unpoison != NULL;
+}
+
 /* ---- numbers ------------------------------------------------------------------------------ */
 
 void fuzz_put_u32(uint8_t *to, uint32_t value)

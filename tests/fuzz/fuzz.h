@@ -62,6 +62,9 @@ size_t fuzz_memory_peak(void);
 /* Tells MemorySanitizer that data[n] has been written, by a library that it does not know. */
 void fuzz_written(const void *data, size_t n);
 
+/* Whether MemorySanitizer is there, to which all else that such libraries write is unwritten. */
+bool fuzz_must_see_writing(void);
+
 /* Big-endian numbers at any address. */
 void fuzz_put_u32(uint8_t *to, uint32_t value);
 uint32_t fuzz_get_u32(const uint8_t *from);

@@ -1,71 +1,14 @@
-/* Promise: a PNG, PGM or PPM file is read as a picture, or refused with a reason; what was read is
- * written as a picture that reads the same and is written as the very same bytes; and refusing
- * takes memory in proportion to the file. */
-#include "fuzz.h"
-#include "picture/image.h"
+/* PNG files: of each kind that there is, and mutants of them with right checksums. */
+#include "inputs.h"
 #include "png.h"
 
 #include <string.h>
 #include <zlib.h>
 
 enum {
-    BUFFERS = 1 << 20,        /* bytes of memory that do not depend on the file */
-    EXPANSION = 1032 * 8 * 8, /* deflate makes 1032 bytes of one, each with eight pixels of four
-                                 bytes, which libpng may hold a second time */
     SIGNATURE = 8,
     CHUNK = 12 /* length, type and CRC-32 of a chunk */
 };
-
-/* ---- what is checked ---------------------------------------------------------------------- */
-
-static void write_picture(const char *path, const image *picture)
-{
-    require((picture->channels == 1 ? png_write_gray : png_write_rgb)(
-                path, picture->pixels, picture->width, picture->height) == NN_OK);
-}
-
-static void check_writes_the_same(const image *picture)
-{
-    image again;
-    size_t n, n_again;
-    write_picture(fuzz_path("first.png"), picture);
-    require(image_read(&again, fuzz_path("first.png")) == NN_OK);
-    require(again.width == picture->width && again.height == picture->height);
-    require(again.channels == picture->channels);
-    const size_t size = again.width * again.height * again.channels;
-    fuzz_written(again.pixels, size);
-    require(memcmp(picture->pixels, again.pixels, size) == 0);
-    write_picture(fuzz_path("second.png"), &again);
-    uint8_t *first = fuzz_read("first.png", &n), *second = fuzz_read("second.png", &n_again);
-    require(n == n_again && memcmp(first, second, n) == 0);
-    free(first);
-    free(second);
-    image_release(&again);
-}
-
-void fuzz_one(const uint8_t *data, size_t n)
-{
-    image picture = {0};
-    const char *path = fuzz_write("picture.png", data, n);
-    fuzz_memory_begin();
-    const nn_status status = image_read(&picture, path);
-    require(fuzz_memory_peak() <= BUFFERS + EXPANSION * n);
-    require(status == NN_OK || status == NN_ERR_DATA);
-    if (status != NN_OK) {
-        require(*nn_error_text() && !picture.pixels && picture.width == 0);
-        return;
-    }
-    require(picture.pixels && picture.width > 0 && picture.height > 0);
-    require(picture.channels == 1 || picture.channels == 3);
-    require(picture.width <= IMAGE_MAX_PIXELS / picture.height);
-    fuzz_written(picture.pixels, picture.width * picture.height * picture.channels);
-    if (picture.width * picture.height <= 1 << 16) {
-        check_writes_the_same(&picture);
-    }
-    image_release(&picture);
-}
-
-/* ---- inputs ------------------------------------------------------------------------------- */
 
 /* Appends a chunk to file[at] and returns the length of the file then. */
 static size_t append_chunk(uint8_t *file, size_t at, const char *type, const uint8_t *data,
@@ -106,7 +49,7 @@ static void seed_kind(fuzz_seed *seed, const kind *k)
     seed(file, n);
 }
 
-void fuzz_seeds(fuzz_seed *seed)
+void png_seeds(fuzz_seed *seed)
 {
     static const kind kinds[] = {
         {1, 0, 0, NULL},    {2, 0, 0, NULL},    {4, 0, 1, NULL},   {8, 0, 0, NULL},
@@ -127,17 +70,7 @@ void fuzz_seeds(fuzz_seed *seed)
     uint8_t *data = fuzz_read("seed.png", &n);
     seed(data, n);
     free(data);
-    static const char *const pnm[] = {
-        "P5 3 2 255\nabcdef",        "P5\n# comment\n2 2\n65535\nabcdefgh",
-        "P6 1 2 255\nabcdef",        "P2 2 2 15\n0 1\n2 15\n",
-        "P3 1 1 255 1 2 3 ",         "P5 99999 99999 255\n",
-        "P2 1 1 65535 # a\n 65535 ", "P5 1 1 0\na",
-    };
-    for (size_t k = 0; k < sizeof pnm / sizeof pnm[0]; k++) {
-        seed(pnm[k], strlen(pnm[k]));
-    }
     seed("\x89PNG\r\n\x1a\n", SIGNATURE);
-    seed("", 0);
 }
 
 /* Gives each chunk of a file its right CRC-32. */
@@ -201,11 +134,10 @@ static size_t mutate_picture(uint8_t *data, size_t n, size_t max)
     return n;
 }
 
-size_t fuzz_mutate(uint8_t *data, size_t n, size_t max, uint32_t random)
+size_t png_mutate(uint8_t *data, size_t n, size_t max, uint32_t random)
 {
-    const bool png = n > SIGNATURE && data[0] == 0x89;
-    n = png && random % 4 == 0 ? mutate_picture(data, n, max) : LLVMFuzzerMutate(data, n, max);
-    if (png && random % 16 != 15) {
+    n = random % 4 == 0 ? mutate_picture(data, n, max) : LLVMFuzzerMutate(data, n, max);
+    if (random % 16 != 15) {
         mend_crcs(data, n);
     }
     return n;
