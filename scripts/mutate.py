@@ -209,6 +209,7 @@ class Source:
 # ---- running ------------------------------------------------------------------------------
 
 KILLERS = 6  # how many of them are tried first
+NOT_RUN = "Could not spawn test instance"  # what Criterion says where the machine is too busy
 FAILED = re.compile(r"\[FAIL\] (\w+)::(\w+)")
 
 
@@ -219,7 +220,7 @@ def restrict():
 
 def command_of(binary, name, tests):
     """How to run a test program, or only some tests of it, as (suite, name)."""
-    words = [str(binary), *ARGUMENTS.get(name, ["--jobs", "2", "--fail-fast", "--ascii"])]
+    words = [str(binary), *ARGUMENTS.get(name, ["--jobs", "2", "--fail-fast"])]
     if tests:
         words += ["--filter", f"{tests[0][0]}/@({'|'.join(test for _, test in tests)})"]
     if os.geteuid() == 0:
@@ -227,7 +228,7 @@ def command_of(binary, name, tests):
     return words
 
 
-def run_tests(binary, name, play, tests, patience):
+def run_tests(binary, name, play, tests, patience, tries=5):
     """Runs a test program in a new folder that nobody but the tests writes to. Whether it passes,
     and the tests that failed."""
     folder = Path(tempfile.mkdtemp(dir=play))
@@ -250,7 +251,10 @@ def run_tests(binary, name, play, tests, patience):
             process.wait()
             shutil.rmtree(folder, ignore_errors=True)
         messages.seek(0)
-        return passed, FAILED.findall(messages.read().decode(errors="replace"))
+        said = messages.read().decode(errors="replace")
+    if not passed and NOT_RUN in said and tries > 1:
+        return run_tests(binary, name, play, tests, patience, tries - 1)
+    return passed, FAILED.findall(said)
 
 
 def passes(program, binary, play):

@@ -548,6 +548,12 @@ static double double_of(blob file, const char *name)
     return value;
 }
 
+/* Finds a text in the header, in which a quotation mark in the metadata is escaped. */
+static bool header_has(blob file, const char *text)
+{
+    return strstr((char *)file.data + 8, text) != NULL;
+}
+
 /* 12-5-3: 83 parameters. 23 samples in batches of 4: the 8th batch is the second of epoch 2. */
 Test(checkpoint, file_tells_where_the_training_stands)
 {
@@ -567,12 +573,8 @@ Test(checkpoint, file_tells_where_the_training_stands)
     }
     (void)tensor_of(file, "order", &n);
     cr_assert_eq(n, 4 * N_LEARN);
-}
-
-/* Finds a text in the header, in which a quotation mark in the metadata is escaped. */
-static bool header_has(blob file, const char *text)
-{
-    return strstr((char *)file.data + 8, text) != NULL;
+    const char *order = fixture_text("\"order\":{\"dtype\":\"U32\",\"shape\":[%d]", (int)N_LEARN);
+    cr_assert(header_has(file, order), "no %s", order);
 }
 
 /* Ours are those of zlib, over the pixels and then the labels. */

@@ -583,6 +583,7 @@ ParameterizedTestParameters(idx, names_files_that_are_something_else)
         {START("<!DOCTYPE html><html>"), "an HTML page, not an IDX file (a failed download?)"},
         {START("\r\n\t <html>"), "an HTML page, not an IDX file (a failed download?)"},
         {START("\xef\xbb\xbf\n<html>"), "an HTML page, not an IDX file (a failed download?)"},
+        {START("\xef\xbb\xbf<html>"), "an HTML page, not an IDX file (a failed download?)"},
         {START("<p>?"), "an HTML page, not an IDX file (a failed download?)"},
     };
     return cr_make_param_array(struct stranger, strangers, sizeof strangers / sizeof strangers[0]);
@@ -620,6 +621,16 @@ Test(idx, near_misses_are_not_named)
     }
     assert_bad(BYTES("    \0\0\0\0"), "'FILE' is not an IDX file: it starts with 20 20 20 20, "
                                       "expected 00 00 <type> <dimensions>");
+}
+
+Test(idx, a_page_that_begins_within_64_bytes_is_named)
+{
+    const blob blanks = fixture_repeat(' ', 63);
+    assert_bad(fixture_join(blanks, BYTES("<html>")),
+               "'FILE' is an HTML page, not an IDX file (a failed download?)");
+    assert_bad(fixture_join(blanks, BYTES(" <html>")),
+               "'FILE' is not an IDX file: it starts with 20 20 20 20, expected 00 00 <type> "
+               "<dimensions>");
 }
 
 Test(idx, damage_behind_a_wrong_magic_number_is_reported_as_damage)

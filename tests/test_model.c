@@ -597,6 +597,9 @@ Test(model, impossible_header_length_is_refused)
         assert_refused(fixture_join(length_field(lengths[k]), rest), why);
     }
     assert_refused(fixture_join(length_field(behind), rest), "it holds no tensors");
+    assert_refused(fixture_join(length_field(2), BYTES("{}")), "it holds no tensors");
+    assert_refused(fixture_join(length_field(1), BYTES("{")),
+                   "it is too short for a safetensors file");
     for (uint64_t n = 0; n < header_size(file); n += 7) {
         (void)refusal(fixture_join(length_field(n), rest), NN_ERR_MODEL);
     }
@@ -857,20 +860,31 @@ Test(model, tensors_that_overlap_or_leave_a_gap_are_refused)
                    "its tensors need 36 bytes, it holds 40");
 }
 
+/* A file with n more keys before the given one. */
+static blob with_keys(size_t n, const char *before)
+{
+    blob keys = fixture_repeat(0, 12 * n + 1);
+    for (size_t k = 0; k < n; k++) {
+        (void)snprintf((char *)keys.data + 12 * k, 13, "\"%06zu\":\"\",", k);
+    }
+    return with(before, fixture_text("%s%s", (const char *)keys.data, before));
+}
+
 /* 100,000 keys fit into a header; comparing each with each would take minutes. */
 Test(model, header_full_of_keys_is_refused_at_once)
 {
     static const char *const places[] = {"\"seed\":\"1\"", "\"fc1.bias\"", "\"dtype\""};
     static const char *const why[] = {NO_META, NOT_JSON, BAD_TENSOR("fc1.weight")};
-    const size_t n = 60000;
-    blob keys = fixture_repeat(0, 12 * n + 1);
-    for (size_t k = 0; k < n; k++) {
-        (void)snprintf((char *)keys.data + 12 * k, 13, "\"%06zu\":\"\",", k);
-    }
     for (size_t p = 0; p < 3; p++) {
-        const char *stuffed = fixture_text("%s%s", (const char *)keys.data, places[p]);
-        assert_refused(with(places[p], stuffed), why[p]);
+        assert_refused(with_keys(60000, places[p]), why[p]);
     }
+}
+
+/* Metadata, four tensors, and as many more as a network of 64 layers has, or one too many. */
+Test(model, header_has_128_tensors_at_most)
+{
+    assert_refused(with_keys(124, "\"fc1.bias\""), COUNT);
+    assert_refused(with_keys(125, "\"fc1.bias\""), NOT_JSON);
 }
 
 /* ---- files that are no files --------------------------------------------------------------- */
