@@ -247,6 +247,17 @@ Test(image, huge_pictures_are_refused_before_memory_is_asked_for)
     check_refused(path, NN_ERR_DATA, "cannot hold");
 }
 
+/* Deflate makes no more than 1032 bytes of one (zlib's technical notes). */
+Test(image, pixels_are_looked_for_if_the_file_can_hold_them)
+{
+    blob rows = BYTES("\0\0\0\0");
+    uint32_t n = (uint32_t)picture(1032, 1, 8, GREY, rows).n;
+    const char *path = fixture_write("a.png", picture(1032, n, 8, GREY, rows));
+    check_refused(path, NN_ERR_DATA, "is a damaged PNG file: Not enough");
+    fixture_write("a.png", picture(1032, n + 1, 8, GREY, rows));
+    check_refused(path, NN_ERR_DATA, "cannot hold");
+}
+
 Test(image, chunks_longer_than_the_file_are_refused)
 {
     static const char *const types[] = {"IDAT", "tEXt", "iCCP", "tRNS", "PLTE"};
@@ -323,19 +334,35 @@ Test(image, nothing_is_printed)
 
 /* ---- JPEG --------------------------------------------------------------------------------- */
 
-typedef enum {
-    BASELINE,
-    PROGRESSIVE,
-    COARSE /* progressive, but for the first scan: the mean of each block, in as few bits as can be
-            */
-} way;
+/* How a photograph is packed: in one scan, in the ten or so that libjpeg makes of it, or in a
+ * number of scans. */
+enum {
+    BASELINE = 0,
+    PROGRESSIVE = -1,
+    MEANS = 1, /* of blocks, and nothing else: no photograph takes fewer bits */
+    SCANS_MAX = 127
+};
+
+/* The mean of each block, then each frequency without its last bit, then the last bits. */
+static const jpeg_scan_info *list_scans(void)
+{
+    static jpeg_scan_info scans[SCANS_MAX];
+    for (int k = 0; k < SCANS_MAX; k++) {
+        const int frequency = k > 63 ? k - 63 : k;
+        scans[k] = (jpeg_scan_info){.comps_in_scan = 1,
+                                    .Ss = frequency,
+                                    .Se = frequency,
+                                    .Ah = k > 63,
+                                    .Al = k > 0 && k <= 63};
+    }
+    return scans;
+}
 
 /* Packs pixels [height][width][channels] as a JPEG of the best quality, with EXIF's orientation if
  * it is not 0. */
 static blob jpeg(const uint8_t *pixels, int width, int height, int channels, int orientation,
-                 way packing)
+                 int scans)
 {
-    static const jpeg_scan_info means = {.comps_in_scan = 1};
     struct jpeg_compress_struct c;
     struct jpeg_error_mgr errors;
     unsigned char *bytes = NULL;
@@ -350,12 +377,12 @@ static blob jpeg(const uint8_t *pixels, int width, int height, int channels, int
     jpeg_set_defaults(&c);
     jpeg_set_quality(&c, 100, TRUE);
     c.comp_info[0].h_samp_factor = c.comp_info[0].v_samp_factor = 1; /* colours in full */
-    if (packing != BASELINE) {
+    if (scans != BASELINE) {
         jpeg_simple_progression(&c);
     }
-    if (packing == COARSE) {
-        c.scan_info = &means;
-        c.num_scans = 1;
+    if (scans > 0) {
+        c.scan_info = list_scans();
+        c.num_scans = scans;
     }
     jpeg_start_compress(&c, TRUE);
     if (orientation) {
@@ -397,9 +424,9 @@ Test(image, photographs_are_read_in_grey_and_colour)
 {
     uint8_t pixels[32 * 24 * 3];
     for (int channels = 1; channels <= 3; channels += 2) {
-        for (way packing = BASELINE; packing <= PROGRESSIVE; packing++) {
+        for (int scans = PROGRESSIVE; scans <= BASELINE; scans++) {
             fill_smooth(pixels, 32, 24, channels);
-            const char *path = fixture_write("a.jpg", jpeg(pixels, 32, 24, channels, 0, packing));
+            const char *path = fixture_write("a.jpg", jpeg(pixels, 32, 24, channels, 0, scans));
             image found;
             cr_assert_eq(image_read(&found, path), NN_OK, "%s", nn_error_text());
             cr_assert(found.width == 32 && found.height == 24);
@@ -433,6 +460,98 @@ Test(image, photographs_are_turned_upright)
     }
 }
 
+/* Puts segments (marker, length, data) in front of a photograph's own. */
+static blob with_segments(blob photograph, blob segments)
+{
+    blob rest = fixture_bytes(photograph.data + 2, photograph.n - 2);
+    return fixture_join(fixture_join(BYTES("\xff\xd8"), segments), rest);
+}
+
+static blob segment(unsigned char marker, blob data)
+{
+    const unsigned char head[] = {0xff, marker, (unsigned char)((data.n + 2) >> 8),
+                                  (unsigned char)(data.n + 2)};
+    return fixture_join(fixture_bytes(head, sizeof head), data);
+}
+
+/* EXIF 2.3, section 4.6: a TIFF file with a directory of entries of 12 bytes. */
+Test(image, photographs_are_turned_by_sound_exif_only)
+{
+#define ENTRY "\1\x12\0\3\0\0\0\1\0\6\0\0"
+#define OTHER "\1\x0f\0\3\0\0\0\1\0\3\0\0"
+    const struct {
+        blob exif;
+        size_t width; /* 24 when turned */
+    } files[] = {
+        {BYTES("MM\0*\0\0\0\x08\0\1" ENTRY), 24},
+        {BYTES("II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0"), 24},
+        {BYTES("MM\0*\0\0\0\x08\0\2" OTHER ENTRY), 24},
+        {BYTES("MM\0*\0\0\0\x0b...\0\1" ENTRY), 24},
+        {BYTES("MM\0*\0\0\0\x08\0\xff" OTHER ENTRY), 24},
+        {BYTES("MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\6\0"), 32}, /* ends early */
+        {BYTES("MM\0*\0\0\0\x08\0\1" OTHER ENTRY), 32},
+        {BYTES("MM\0*\0\0\0\x08\0\0" ENTRY), 32},
+        {BYTES("MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\0\0\0"), 32},
+        {BYTES("MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\x09\0\0"), 32},
+        {BYTES("MM\0*\0\0\0\xff\0\1" ENTRY), 32},
+        {BYTES("MM\0*\xff\xff\xff\xff\0\1" ENTRY), 32},
+        {BYTES("MM\0*\0\0\0\x0a\0\1"), 32},
+        {BYTES("MM\0*\0\0\0\x09\0\1"), 32},
+        {BYTES("MM\0+\0\0\0\x08\0\1" ENTRY), 32},
+        {BYTES("IM*\0\0\0\0\x08\0\1" ENTRY), 32},
+        {BYTES("MM\0*\0\0\0"), 32},
+    };
+    uint8_t pixels[32 * 24];
+    fill_smooth(pixels, 32, 24, 1);
+    blob upright = jpeg(pixels, 32, 24, 1, 0, BASELINE);
+    blob before = segment(0xe1, BYTES("http://ns.adobe.com/xap/1.0/\0<x>"));
+    for (size_t k = 0; k < sizeof files / sizeof files[0]; k++) {
+        blob exif = segment(0xe1, fixture_join(BYTES("Exif\0\0"), files[k].exif));
+        for (int both = 0; both < 2; both++) {
+            blob file = with_segments(upright, both ? fixture_join(before, exif) : exif);
+            image found;
+            cr_assert_eq(image_read(&found, fixture_write("a.jpg", file)), NN_OK, "%s",
+                         nn_error_text());
+            cr_assert_eq(found.width, files[k].width, "%zu", k);
+            image_release(&found);
+        }
+    }
+}
+
+/* What programs write that see it less strictly, and what loses nothing. */
+Test(image, photographs_with_harmless_faults_are_read)
+{
+    uint8_t pixels[32 * 24 * 3];
+    fill_smooth(pixels, 32, 24, 3);
+    blob good = jpeg(pixels, 32, 24, 3, 0, BASELINE), version = fixture_bytes(good.data, good.n);
+    cr_assert_arr_eq(version.data + 6, "JFIF\0\1", 6);
+    version.data[11] = 3; /* of JFIF */
+    blob plain = fixture_join(BYTES("\xff\xd8"), fixture_bytes(good.data + 20, good.n - 20));
+    const blob files[] = {
+        version, with_segments(good, fixture_join(segment(0xfe, BYTES("a comment")), BYTES(".."))),
+        with_segments(plain, segment(0xee, BYTES("Adobe\0\x64\0\0\0\0\3"))), /* of 0, 1, 2 */
+    };
+    for (size_t k = 0; k < sizeof files / sizeof files[0]; k++) {
+        image found;
+        cr_assert_eq(image_read(&found, fixture_write("a.jpg", files[k])), NN_OK, "%zu: %s", k,
+                     nn_error_text());
+        check_nearly(&found, pixels);
+        image_release(&found);
+    }
+}
+
+Test(image, photographs_of_more_than_100_scans_are_refused)
+{
+    uint8_t pixels[32 * 24];
+    fill_smooth(pixels, 32, 24, 1);
+    image found;
+    const char *path = fixture_write("a.jpg", jpeg(pixels, 32, 24, 1, 0, 100));
+    cr_assert_eq(image_read(&found, path), NN_OK, "%s", nn_error_text());
+    image_release(&found);
+    fixture_write("a.jpg", jpeg(pixels, 32, 24, 1, 0, 101));
+    check_refused(path, NN_ERR_DATA, "too many scans");
+}
+
 Test(image, photographs_for_printers_are_refused)
 {
     uint8_t pixels[8 * 8 * 4] = {0};
@@ -444,8 +563,8 @@ Test(image, every_cut_of_a_photograph_is_noticed)
 {
     uint8_t pixels[32 * 24 * 3];
     fill_smooth(pixels, 32, 24, 3);
-    for (way packing = BASELINE; packing <= PROGRESSIVE; packing++) {
-        blob whole = jpeg(pixels, 32, 24, 3, 6, packing);
+    for (int scans = PROGRESSIVE; scans <= BASELINE; scans++) {
+        blob whole = jpeg(pixels, 32, 24, 3, 6, scans);
         for (size_t n = 1; n < whole.n - 3; n++) {
             check_refused(fixture_write("cut.jpg", fixture_cut(whole, n)), NN_ERR_DATA, "damaged");
         }
@@ -505,18 +624,18 @@ static blob claim(blob photograph, unsigned width, unsigned height)
 }
 
 /* A small photograph. */
-static blob snapshot(way packing)
+static blob snapshot(int scans)
 {
     uint8_t pixels[32 * 24 * 3];
     fill_smooth(pixels, 32, 24, 3);
-    return jpeg(pixels, 32, 24, 3, 0, packing);
+    return jpeg(pixels, 32, 24, 3, 0, scans);
 }
 
 Test(image, photographs_hold_no_more_than_a_block_a_bit)
 {
     static uint8_t pixels[2000 * 2000];
     memset(pixels, 255, sizeof pixels);
-    blob white = jpeg(pixels, 2000, 2000, 1, 0, COARSE); /* 250 x 250 blocks, and just a bit each */
+    blob white = jpeg(pixels, 2000, 2000, 1, 0, MEANS); /* 250 x 250 blocks, and just a bit each */
     cr_assert_lt(white.n, 250 * 250 / 8 + 400);
     const char *path = fixture_write("a.jpg", white);
     check_reads_as(path, pixels, 2000, 2000);
@@ -548,8 +667,19 @@ Test(image, netpbm_files_are_read_as_text_and_as_bytes)
                           (const uint8_t[]){1, 2, 3, 4, 5, 6}, 1, 2, 3);
 }
 
+Test(image, netpbm_headers_have_blanks_of_all_kinds)
+{
+    check_reads_as(fixture_write("a", BYTES("P5\t1\v1\f255\rx")), (const uint8_t[]){'x'}, 1, 1);
+    check_reads_as(fixture_write("a", BYTES("P5#\r1# 2\n#3\n\n1 255\n#")), (const uint8_t[]){'#'},
+                   1, 1);
+    check_reads_as(fixture_write("a", BYTES("P2 2 1 9 0#1\r9#")), (const uint8_t[]){0, 255}, 2, 1);
+}
+
 Test(image, netpbm_values_are_scaled_to_255)
 {
+    check_reads_as(fixture_write("a", BYTES("P5 2 1 256 \1\0\0\x80")), (const uint8_t[]){255, 128},
+                   2, 1);
+    check_reads_as(fixture_write("a", BYTES("P5 1 1 1 \1")), (const uint8_t[]){255}, 1, 1);
     check_reads_as(fixture_write("a", BYTES("P2 3 1 2 0 1 2")), (const uint8_t[]){0, 128, 255}, 3,
                    1);
     check_reads_as(fixture_write("a", BYTES("P5 3 1 65535 \0\0\x80\x80\xff\xff")),
@@ -577,6 +707,19 @@ Test(image, damaged_netpbm_files_are_refused)
         {"P2 2 1 9 1 2 3", "goes on"},
         {"P2 2 1 9 1", "ends early"},
         {"P6 100000 100000 255 abc", "too large"},
+        {"P5 50000000 1 255 abc", "ends early"},
+        {"P5 50000001 1 255 abc", "too large"},
+        {"P5 1 50000000 255 abc", "ends early"},
+        {"P5 1 50000001 255 abc", "too large"},
+        {"P5 4294967295 1 255 abc", "too large"},
+        {"P5 4294967296 1 255 abc", "three numbers"},
+        {"P5 1 4294967296 255 abc", "three numbers"},
+        {"P5 1 1 255\x0e.", "no blank"},
+        {"P5 1 1 255\x08.", "no blank"},
+        {"P5 1\x1f 1 255 .", "three numbers"},
+        {"P5 1 1 1 \2", "too large"},
+        {"P5 1 1 256 \1\1", "too large"},
+        {"P5 1 1 256 a", "ends early"},
         {"P5 99999999999999999999 1 255 ", "three numbers"},
     };
     for (size_t k = 0; k < sizeof files / sizeof files[0]; k++) {
