@@ -102,7 +102,9 @@ void fuzz_seeds(fuzz_seed *seed)
         seed(pnm[k], strlen(pnm[k]));
     }
     png_seeds(seed);
-    jpeg_seeds(seed);
+    if (!fuzz_must_see_writing()) {
+        jpeg_seeds(seed);
+    }
     seed("", 0);
 }
 
