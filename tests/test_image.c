@@ -158,6 +158,8 @@ Test(image, what_is_transparent_is_seen_on_white)
     const char *path =
         fixture_write("a.png", picture(3, 1, 8, GREY_ALPHA, BYTES("\0\0\x80\x10\x33\x10\xff")));
     check_reads_as(path, (const uint8_t[]){127, 207, 0x10}, 3, 1);
+    path = fixture_write("a.png", picture(1, 2, 8, GREY_ALPHA, BYTES("\0\0\x80\0\x10\x33")));
+    check_reads_as(path, (const uint8_t[]){127, 207}, 1, 2);
     path = fixture_write("b.png", picture(1, 1, 8, RGBA, BYTES("\0\0\x10\xff\0")));
     check_reads_as_colour(path, (const uint8_t[]){255, 255, 255}, 1, 1, 3);
     blob head = signature_and_header(2, 1, 8, GREY);

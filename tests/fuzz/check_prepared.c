@@ -62,9 +62,10 @@ void check_prepared(const image *picture)
     for (size_t k = 0; k < p.n; k++) {
         check_digit(&p.digits[k], picture);
     }
-    check_same(&p, picture);
     if (picture->channels == 1) {
         check_same_in_colour(&p, picture);
+    } else {
+        check_same(&p, picture);
     }
     prepare_release(&p);
 }
