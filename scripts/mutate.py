@@ -54,10 +54,10 @@ TESTS = {
     "nnlib/file.c": ["test_file"],
     "app/deflate.c": ["test_png"],
     "app/png.c": ["test_png"],
-    "app/image.c": ["test_image"],
-    "app/image_png.c": ["test_image"],
-    "app/image_jpeg.c": ["test_image"],
-    "app/image_pnm.c": ["test_image"],
+    "app/picture/image.c": ["test_image"],
+    "app/picture/image_png.c": ["test_image"],
+    "app/picture/image_jpeg.c": ["test_image"],
+    "app/picture/image_pnm.c": ["test_image"],
 }
 ARGUMENTS = {"digest": ["-t", "2", str(TOP / "tests/golden/digest.txt")]}
 INCLUDED_BY = {"nnlib/file.c": "tests/fixtures.c"}  # which the tests compile instead

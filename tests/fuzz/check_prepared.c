@@ -1,8 +1,8 @@
 /* What holds for the digits found in any picture. */
 #include "check_prepared.h"
 
-#include "prepare.h"
-#include "shape.h"
+#include "picture/prepare.h"
+#include "picture/shape.h"
 
 #include <string.h>
 

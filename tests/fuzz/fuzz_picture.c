@@ -3,8 +3,8 @@
  * written as the very same bytes, and digits in it are found and prepared. */
 #include "check_prepared.h"
 #include "fuzz.h"
-#include "image.h"
 #include "inputs.h"
+#include "picture/image.h"
 #include "png.h"
 
 #include <string.h>
