@@ -46,7 +46,7 @@ const char *text_count(char text[TEXT_NUMBER_SIZE], size_t n)
 const char *text_counted(char text[TEXT_NUMBER_SIZE], size_t n, const char *noun)
 {
     char count[TEXT_NUMBER_SIZE];
-    bool hisses = text_ends_with(noun, "s") || text_ends_with(noun, "ch");
+    bool hisses = text_ends_with(noun, "s") || text_ends_with(noun, "tch");
     const char *ending = n == 1 ? "" : hisses ? "es" : "s";
     (void)snprintf(text, TEXT_NUMBER_SIZE, "%s %s%s", text_count(count, n), noun, ending);
     return text;

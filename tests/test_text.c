@@ -111,6 +111,7 @@ Test(text, one_of_a_thing_is_not_several)
     cr_expect_str_eq(text_counted(text, 1234, "image"), "1,234 images");
     cr_expect_str_eq(text_counted(text, 1, "batch"), "1 batch");
     cr_expect_str_eq(text_counted(text, 2, "batch"), "2 batches");
+    cr_expect_str_eq(text_counted(text, 2, "epoch"), "2 epochs");
     cr_expect_str_eq(text_counted(text, 1, "bias"), "1 bias");
     cr_expect_str_eq(text_counted(text, 2, "bias"), "2 biases");
     cr_expect_str_eq(text_counted(text, SIZE_MAX, "training image"),
