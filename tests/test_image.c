@@ -515,6 +515,9 @@ Test(image, photographs_are_turned_by_sound_exif_only)
             cr_assert_eq(image_read(&found, fixture_write("a.jpg", file)), NN_OK, "%s",
                          nn_error_text());
             cr_assert_eq(found.width, files[k].width, "%zu", k);
+            if (found.width == 32) {
+                check_nearly(&found, pixels);
+            }
             image_release(&found);
         }
     }

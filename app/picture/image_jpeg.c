@@ -111,14 +111,13 @@ static unsigned orientation_of(const struct jpeg_decompress_struct *jpeg)
     return 1;
 }
 
-/* Turns a picture upright. Returns false if there is no memory. */
+/* Turns a picture of orientation 2 to 8 upright. Returns false if there is no memory. */
 static bool turn(image *picture, unsigned orientation)
 {
     static const struct {
         bool swap, mirror_x, mirror_y; /* where a pixel comes from: columns are rows; reversed */
-    } ways[] = {{0, 0, 0}, {0, 1, 0}, {0, 1, 1}, {0, 0, 1},
-                {1, 0, 0}, {1, 0, 1}, {1, 1, 1}, {1, 1, 0}};
-    bool swap = ways[orientation - 1].swap;
+    } ways[] = {{0, 1, 0}, {0, 1, 1}, {0, 0, 1}, {1, 0, 0}, {1, 0, 1}, {1, 1, 1}, {1, 1, 0}};
+    bool swap = ways[orientation - 2].swap;
     size_t width = picture->width, height = picture->height, size = picture->channels;
     image turned = {swap ? height : width, swap ? width : height, size, NULL};
     turned.pixels = nn_alloc_array(turned.height, turned.width * size);
@@ -128,8 +127,8 @@ static bool turn(image *picture, unsigned orientation)
     for (size_t i = 0; i < width * height; i++) {
         size_t x = i % turned.width, y = i / turned.width;
         size_t from_x = swap ? y : x, from_y = swap ? x : y;
-        from_x = ways[orientation - 1].mirror_x ? width - 1 - from_x : from_x;
-        from_y = ways[orientation - 1].mirror_y ? height - 1 - from_y : from_y;
+        from_x = ways[orientation - 2].mirror_x ? width - 1 - from_x : from_x;
+        from_y = ways[orientation - 2].mirror_y ? height - 1 - from_y : from_y;
         memcpy(turned.pixels + i * size, picture->pixels + (from_y * width + from_x) * size, size);
     }
     image_release(picture);
