@@ -55,6 +55,7 @@ class ResumeTest(CliTest):
         done. Returns how often it was stopped with something to go on from."""
         chance = random.Random(seed)
         stops = 0
+        self.path("point").unlink(missing_ok=True)
         for patience in range(1, 300):
             resume = ("--resume", "point") if self.path("point").exists() else ()
             process = self.start("--checkpoint", "point", *resume, *arguments)
@@ -77,11 +78,13 @@ class GoingOn(ResumeTest):
     def test_stopped_by_ctrl_c_now_and_then_it_ends_in_the_same_bytes(self):
         for seed, recipe in enumerate(RECIPES):
             with self.subTest(recipe=recipe):
-                stops = self.stop_often(*LONG, *recipe, seed=seed)
+                for attempt in range(5):  # a busy machine may let it end before it is stopped
+                    stops = self.stop_often(*LONG, *recipe, seed=100 * attempt + seed)
+                    self.assertEqual(self.path("model.safetensors").read_bytes(),
+                                     whole_model((*LONG, *recipe)))
+                    if stops > 1:
+                        break
                 self.assertGreater(stops, 1)
-                self.assertEqual(self.path("model.safetensors").read_bytes(),
-                                 whole_model((*LONG, *recipe)))
-                self.path("point").unlink()
 
     def test_a_finished_training_is_at_its_end_at_once(self):
         self.train("--epochs", 3, "--checkpoint", "point")
