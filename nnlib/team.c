@@ -28,25 +28,23 @@ struct nn_team {
 };
 
 /* Waking a sleeper takes longer than many a piece of work, so whoever waits looks up this often
- * before, for some 100 microseconds; not where there are more threads than processors. */
-#define LOOKS ((size_t)2000)
+ * before, for some 100 microseconds; not where there are more threads than processors. It does
+ * nothing in between: an instruction that lets the processor rest tells a virtual machine's host to
+ * take it away. */
+#define LOOKS ((size_t)100000)
 
-/* Lets the processor rest for a moment. */
-static inline void pause_briefly(void)
+static void look_while(const nn_team *team, const atomic_size_t *number, size_t value)
 {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("isb");
-#endif
+    size_t looks = 0;
+    while (looks < team->looks && atomic_load_explicit(number, memory_order_relaxed) == value) {
+        looks++;
+    }
 }
 
 /* Waits for a call after the seen-th; false when the team is dismissed. */
 static bool wait_for_call(nn_team *team, size_t *seen)
 {
-    for (size_t k = 0; k < team->looks && atomic_load(&team->calls) == *seen; k++) {
-        pause_briefly();
-    }
+    look_while(team, &team->calls, *seen);
     pthread_mutex_lock(&team->lock);
     while (team->calls == *seen && !team->dismissed) {
         pthread_cond_wait(&team->called, &team->lock);
@@ -154,8 +152,8 @@ void nn_team_run(nn_team *team, void (*work)(void *context, size_t part), void *
     }
     work(context, 0);
     if (team) {
-        for (size_t k = 0; k < team->looks && atomic_load(&team->working) > 0; k++) {
-            pause_briefly();
+        for (size_t left = team->n_members; left > 0; left--) {
+            look_while(team, &team->working, left);
         }
         pthread_mutex_lock(&team->lock);
         while (team->working > 0) {
