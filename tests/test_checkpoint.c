@@ -144,6 +144,7 @@ typedef struct {
     nn_data learn, validate;
     nn_trainer *trainer;
     size_t batches, stop_at; /* batches seen, at which to stop; 0: never */
+    size_t last_epoch;       /* after which to stop; 0: none */
     double losses[MAX_LOSSES], validation[MAX_LOSSES];
     size_t n_epochs;
     nn_train_result result;
@@ -163,7 +164,7 @@ static bool note_epoch(void *context, const nn_epoch *epoch)
 {
     run *r = context;
     r->validation[r->n_epochs++] = epoch->validation_loss;
-    return true;
+    return epoch->epoch != r->last_epoch;
 }
 
 static void begin(run *r, const recipe *how)
@@ -258,6 +259,29 @@ Test(checkpoint, training_stopped_at_any_batch_and_resumed_ends_in_the_same_bits
         }
         end(&whole);
     }
+}
+
+/* Between two epochs no image of the next one has been seen. */
+Test(checkpoint, training_stopped_after_any_epoch_and_resumed_ends_in_the_same_bits)
+{
+    run whole;
+    train_whole(&whole, &plain);
+    for (size_t epoch = 1; epoch < plain.options.epochs; epoch++) {
+        const char *what = fixture_text("stopped after epoch %zu", epoch);
+        run first, second;
+        begin(&first, &plain);
+        first.last_epoch = epoch;
+        cr_assert_eq(go(&first), NN_ERR_STOPPED);
+        cr_assert_eq(nn_trainer_position(first.trainer).images, 0);
+        save(&first, "point");
+        begin(&second, &plain);
+        load(&second, "point");
+        cr_assert_eq(go(&second), NN_OK, "%s: %s", what, nn_error_text());
+        assert_same(&whole, &second, what);
+        end(&first);
+        end(&second);
+    }
+    end(&whole);
 }
 
 Test(checkpoint, training_stopped_at_every_batch_ends_in_the_same_bits)
