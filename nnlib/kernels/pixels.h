@@ -131,43 +131,6 @@ static inline size_t count_bits(uint64_t bits)
 
 /* ---- packing ---- */
 
-/* The bytes of a tile's samples in a chunk's rows, side by side. */
-typedef struct {
-    alignas(64) uint8_t bytes[SLOTS][CHUNK];
-    uint64_t rows; /* a bit for each pixel of the chunk */
-} block;
-
-/* What forward_pixels leaves for the gradient in its work space: a block for each tile and chunk,
- * aligned. They take less than the numbers that the space is made for. */
-static inline block *block_at(float *space, size_t inputs, size_t first, size_t i)
-{
-    const size_t chunks = (inputs + CHUNK - 1) / CHUNK;
-    const size_t beyond = (uintptr_t)space % alignof(block);
-    char *begin = (char *)space + (alignof(block) - beyond) % alignof(block);
-    return (block *)(void *)begin + first / SLOTS * chunks + i / CHUNK;
-}
-
-static inline void fill_block(block *p, source *from, bool ink, size_t i, size_t n)
-{
-    p->rows = ink ? used_ink(from, i) : used_pixels(from, i, n);
-    for (size_t b = 0; b < from->n; b++) {
-#if HAVE_INK
-        if (ink) {
-            uint64_t mask = mask_at(from, b, i);
-            expand_chunk(p->bytes[b], p->rows, mask, from->pixels[b]);
-            from->pixels[b] += count_bits(mask);
-        } else {
-            compress_chunk(p->bytes[b], p->rows, from->pixels[b] + i);
-        }
-#else
-        uint64_t left = p->rows;
-        for (size_t r = 0; left; r++) {
-            p->bytes[b][r] = from->pixels[b][i + take_bit(&left)];
-        }
-#endif
-    }
-}
-
 /* So many samples a loop takes that is made for a tile of n: one of a few numbers, for which it
  * becomes straight code. */
 static inline size_t slots_for(size_t n)
@@ -203,20 +166,86 @@ static inline size_t slots_for(size_t n)
         CALL(SLOTS);                                                                               \
     }
 
-/* A pack's values: x[k][r] is the k-th sample's in the r-th row; slots beyond the n samples hold 0.
- */
-static inline void unpack(float x[SLOTS][CHUNK], const block *p, size_t n)
+/* A tile's samples in a chunk's rows, side by side: where that is quick, as bytes, of which numbers
+ * are made again and again; they stay in the first cache. */
+#if HAVE_INK
+typedef uint8_t packed;
+#else
+typedef float packed;
+#endif
+
+typedef struct {
+    alignas(64) packed values[SLOTS][CHUNK];
+    uint64_t rows; /* a bit for each pixel of the chunk */
+} block;
+
+/* What forward_pixels leaves for the gradient in its work space: a block for each tile and chunk,
+ * aligned. */
+static inline block *block_at(float *space, size_t inputs, size_t first, size_t i)
+{
+    const size_t chunks = (inputs + CHUNK - 1) / CHUNK;
+    const size_t beyond = (uintptr_t)space % alignof(block);
+    char *begin = (char *)space + (alignof(block) - beyond) % alignof(block);
+    return (block *)(void *)begin + first / SLOTS * chunks + i / CHUNK;
+}
+
+#if HAVE_INK
+static inline void fill_block(block *p, source *from, bool ink, size_t i, size_t n)
+{
+    p->rows = ink ? used_ink(from, i) : used_pixels(from, i, n);
+    for (size_t b = 0; b < from->n; b++) {
+        if (ink) {
+            uint64_t mask = mask_at(from, b, i);
+            expand_chunk(p->values[b], p->rows, mask, from->pixels[b]);
+            from->pixels[b] += count_bits(mask);
+        } else {
+            compress_chunk(p->values[b], p->rows, from->pixels[b] + i);
+        }
+    }
+}
+
+/* The numbers of a block: [k][r] is the k-th sample's in the r-th row; slots beyond the n samples
+ * hold 0. x is room for them. */
+static inline float (*numbers_of(block *p, float x[SLOTS][CHUNK], size_t n))[CHUNK]
 {
     const size_t n_rows = count_bits(p->rows);
     for (size_t r = 0; r < n_rows; r += VEC_LANES) {
         for (size_t b = 0; b < n; b++) {
-            vec_store(x[b] + r, vec_over_255(vec_bytes(p->bytes[b] + r)));
+            vec_store(x[b] + r, vec_over_255(vec_bytes(p->values[b] + r)));
         }
     }
     for (size_t b = n; b < slots_for(n); b++) {
         memset(x[b], 0, CHUNK * sizeof *x[b]);
     }
+    return x;
 }
+#else
+static inline void fill_block(block *p, source *from, bool ink, size_t i, size_t n)
+{
+    uint8_t pixels[CHUNK];
+    size_t n_rows = 0;
+    p->rows = used_pixels(from, i, n);
+    for (uint64_t left = p->rows; left; n_rows++) {
+        pixels[n_rows] = (uint8_t)take_bit(&left);
+    }
+    for (size_t b = 0; b < from->n; b++) {
+        for (size_t r = 0; r < n_rows; r++) {
+            p->values[b][r] = byte_value[from->pixels[b][i + pixels[r]]];
+        }
+    }
+    for (size_t b = from->n; b < slots_for(from->n); b++) {
+        memset(p->values[b], 0, sizeof p->values[b]);
+    }
+    (void)ink;
+}
+
+static inline float (*numbers_of(block *p, float x[SLOTS][CHUNK], size_t n))[CHUNK]
+{
+    (void)x;
+    (void)n;
+    return p->values;
+}
+#endif
 
 /* ---- wide layers ---- */
 
@@ -391,12 +420,12 @@ static inline void forward_tiles(float *a, size_t stride, float *space, const nn
         for (size_t first = begin; first < end; first += SLOTS) {
             source *tile = &from[(first - begin) / SLOTS];
             block unkept, *p = batch->learning ? block_at(space, batch->inputs, first, i) : &unkept;
-            alignas(64) float x[SLOTS][CHUNK];
+            alignas(64) float room[SLOTS][CHUNK];
             for (turn++; fetched < ahead * turn / turns; fetched++) {
                 prefetch_sample(batch, end + fetched);
             }
             fill_block(p, tile, takes_ink(batch), i, chunk_size(batch->inputs, i));
-            unpack(x, p, tile->n);
+            float(*x)[CHUNK] = numbers_of(p, room, tile->n);
             for (size_t o = 0; o < stride; o += NN_LANES) {
 #define FORWARD(slots)                                                                             \
     forward_block(a + first * stride + o, stride, tile->n, x, w + i * stride + o, p->rows, slots)
@@ -507,9 +536,9 @@ static inline uint64_t gradient_chunk(chunk_gradient g, float *space, const nn_p
     memset(g, 0, sizeof(chunk_gradient));
     for (size_t first = 0; first < batch->n; first += SLOTS) {
         const size_t n = smaller(SLOTS, batch->n - first);
-        const block *p = block_at(space, batch->inputs, first, i);
-        alignas(64) float x[SLOTS][CHUNK];
-        unpack(x, p, n);
+        block *p = block_at(space, batch->inputs, first, i);
+        alignas(64) float room[SLOTS][CHUNK];
+        float(*x)[CHUNK] = numbers_of(p, room, n);
 #define GRADIENT(slots) gradient_block(g, x, p->rows, delta + first * stride, stride, n, slots)
         WITH_SLOTS(n, GRADIENT)
         used |= p->rows;
@@ -565,9 +594,9 @@ static inline uint64_t learn_chunk(float *w, float *v, float *space, const nn_pi
                                    size_t i, const float *delta, size_t stride, const step_vecs *s)
 {
     if (batch->n <= SLOTS) {
-        const block *p = block_at(space, batch->inputs, 0, i);
-        alignas(64) float x[SLOTS][CHUNK];
-        unpack(x, p, batch->n);
+        block *p = block_at(space, batch->inputs, 0, i);
+        alignas(64) float room[SLOTS][CHUNK];
+        float(*x)[CHUNK] = numbers_of(p, room, batch->n);
 #define LEARN(slots) learn_block(w, v, x, p->rows, delta, stride, batch->n, s, slots)
         WITH_SLOTS(batch->n, LEARN)
         return p->rows;
