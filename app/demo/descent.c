@@ -156,12 +156,12 @@ static int draw(demo *d, const descents *all)
     }
     const plot_panel panels[] = {
         {.title = "cost of all images, per pass",
-         .x = {"pass"},
-         .y = {.logarithmic = true},
+         .x.label = "pass",
+         .y.logarithmic = true,
          .series = by_pass,
          .n_series = N_METHODS},
         {.title = "cost of all images, per update",
-         .x = {"update"},
+         .x.label = "update",
          .series = by_update,
          .n_series = N_METHODS},
     };

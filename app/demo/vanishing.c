@@ -213,13 +213,13 @@ static int draw(demo *d, norm_table norms)
     }
     const plot_panel panels[] = {
         {.title = "gradient norm in a network of 10 hidden layers",
-         .x = {"hidden layer"},
-         .y = {.logarithmic = true},
+         .x.label = "hidden layer",
+         .y.logarithmic = true,
          .series = by_layer,
          .n_series = N_SHOWN},
         {.title = "first layer's gradient / last layer's",
-         .x = {"hidden layers"},
-         .y = {.logarithmic = true},
+         .x.label = "hidden layers",
+         .y.logarithmic = true,
          .series = by_depth,
          .n_series = N_SHOWN},
     };
