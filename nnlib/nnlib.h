@@ -22,8 +22,8 @@
  *   - The same seed, data and options give the same bits on every machine: each sum of products
  *     is a chain of fused multiply-adds in a fixed order (see kernels/kernels.h).
  *   - What computes does so in the default floating-point environment, whatever rounding mode,
- *     flush-to-zero mode or traps the caller has set, and puts these back. Files are the same in all
- *     locales.
+ *     flush-to-zero mode or traps the caller has set, and puts these back. Files are the same in
+ * all locales.
  */
 #ifndef NNLIB_H
 #define NNLIB_H
@@ -463,7 +463,9 @@ typedef struct {
 
 /* Trains by mini-batch stochastic gradient descent: each epoch shuffles the samples, takes the
  * next `batch` of them, averages their gradients and moves the parameters.
- * validation may be NULL unless patience is set; result may be NULL.
+ * validation may be NULL unless patience is set; result may be NULL. Where that is faster and most
+ * pixels are 0, the training pixels are kept a second time, packed: the inked ones and a bit for
+ * each; if there is no memory for that, it goes without.
  * NN_ERR_ARGUMENT: options out of range, or data of another shape than the network's;
  * NN_ERR_MEMORY: the network is untouched in both. NN_ERR_STOPPED: a callback stopped it; the
  * network holds the parameters of that moment. NN_ERR_DIVERGED: a batch's loss was not finite, or
