@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -446,13 +447,14 @@ void nn_writer_abandon(nn_writer *writer)
 /* Whether a name is that of a temporary of another process. */
 static bool is_others(const char *name)
 {
-    char again[TEMPORARY_SIZE];
-    long process;
-    int k;
-    if (sscanf(name, ".nnlib-%ld-%d.tmp", &process, &k) != 2) {
+    static const char begin[] = ".nnlib-";
+    char again[TEMPORARY_SIZE], *end;
+    if (strncmp(name, begin, sizeof begin - 1) != 0) {
         return false;
     }
-    (void)snprintf(again, sizeof again, ".nnlib-%ld-%d.tmp", process, k);
+    const long process = strtol(name + sizeof begin - 1, &end, 10);
+    const long k = *end == '-' ? strtol(end + 1, NULL, 10) : -1;
+    (void)snprintf(again, sizeof again, ".nnlib-%ld-%ld.tmp", process, k);
     return process != (long)getpid() && strcmp(name, again) == 0;
 }
 
