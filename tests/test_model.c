@@ -865,7 +865,7 @@ static blob with_keys(size_t n, const char *before)
 {
     blob keys = fixture_repeat(0, 12 * n + 1);
     for (size_t k = 0; k < n; k++) {
-        (void)snprintf((char *)keys.data + 12 * k, 13, "\"%06zu\":\"\",", k);
+        (void)snprintf((char *)keys.data + 12 * k, 13, "\"%06u\":\"\",", (unsigned)(k % 1000000));
     }
     return with(before, fixture_text("%s%s", (const char *)keys.data, before));
 }

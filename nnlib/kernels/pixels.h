@@ -412,6 +412,7 @@ static inline void forward_tiles(float *a, size_t stride, float *space, const nn
     const size_t turns = (end - begin + SLOTS - 1) / SLOTS * ((batch->inputs + CHUNK - 1) / CHUNK);
     size_t turn = 0, fetched = 0;
     source from[TILES];
+    block unkept[1];
     for (size_t first = begin; first < end; first += SLOTS) {
         from[(first - begin) / SLOTS] = source_of(batch, first, takes_ink(batch));
     }
@@ -419,7 +420,7 @@ static inline void forward_tiles(float *a, size_t stride, float *space, const nn
     for (size_t i = 0; i < batch->inputs; i += CHUNK) {
         for (size_t first = begin; first < end; first += SLOTS) {
             source *tile = &from[(first - begin) / SLOTS];
-            block unkept, *p = batch->learning ? block_at(space, batch->inputs, first, i) : &unkept;
+            block *p = batch->learning ? block_at(space, batch->inputs, first, i) : unkept;
             alignas(64) float room[SLOTS][CHUNK];
             for (turn++; fetched < ahead * turn / turns; fetched++) {
                 prefetch_sample(batch, end + fetched);
