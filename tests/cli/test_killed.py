@@ -133,7 +133,8 @@ class Training(KilledTest):
                 ended = self.kill(*command, *resume, within=1.1 * seconds)
                 self.assertIn(self.read("model.safetensors"), (model,) if ended else (old, model))
                 self.check_log(self.epochs_done())
-                self.assertLessEqual(len(self.temporaries()), 1)
+                # Its own, and that of one killed before it could remove what others left.
+                self.assertLessEqual(len(self.temporaries()), 3)
             self.assertEqual(self.check_log(0), log)
             self.assertEqual(self.temporaries(), [])
             old = model
