@@ -363,17 +363,6 @@ static size_t largest(const nn_real *values, size_t n)
     return best;
 }
 
-/* Whether z[k] is the largest of z[n], the first of equals. */
-static bool is_largest(const nn_real *z, size_t n, size_t k)
-{
-    size_t beaten = 0;
-    for (size_t c = 0; c < n; c++) {
-        bool below = c < k ? z[c] < z[k] : z[c] <= z[k];
-        beaten += below ? 0 : 1; /* so that a NaN is never right */
-    }
-    return beaten == 0;
-}
-
 /* Whether the outputs say what the targets say: the same largest of several, or, of a single one,
  * the same side of 0.5. */
 static bool is_right(const nn_real *z, const nn_real *y, size_t n)
@@ -382,7 +371,7 @@ static bool is_right(const nn_real *z, const nn_real *y, size_t n)
     if (n == 1) {
         return y[0] < half ? z[0] < half : z[0] >= half;
     }
-    return is_largest(z, n, largest(y, n));
+    return nn_is_largest(z, n, largest(y, n));
 }
 
 #define LOSS_BLOCK ((size_t)64) /* samples whose logarithms are taken in one go */

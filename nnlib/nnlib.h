@@ -22,8 +22,8 @@
  *   - The same seed, data and options give the same bits on every machine: each sum of products
  *     is a chain of fused multiply-adds in a fixed order (see kernels/kernels.h).
  *   - What computes does so in the default floating-point environment, whatever rounding mode,
- *     flush-to-zero mode or traps the caller has set, and puts these back. Files are the same in
- * all locales.
+ *     flush-to-zero mode or traps the caller has set, and puts these back.
+ *   - Files are the same in all locales.
  */
 #ifndef NNLIB_H
 #define NNLIB_H

@@ -29,7 +29,7 @@ struct nn_team {
 
 /* Waking a sleeper takes longer than many a piece of work, so whoever waits looks up this often
  * before, for some 100 microseconds; not where there are more threads than processors. It does
- * nothing in between: an instruction that lets the processor rest tells a virtual machine's host to
+ * nothing in between: an instruction that lets the processor rest may make a virtual machine's host
  * take it away. */
 #define LOOKS ((size_t)100000)
 

@@ -88,6 +88,18 @@ typedef struct {
     size_t outputs;
 } nn_targets;
 
+/* Whether z[k] is the largest of z[n], the first of equals; a NaN never is, nor is any beside it.
+ */
+static inline bool nn_is_largest(const nn_real *z, size_t n, size_t k)
+{
+    size_t beaten = 0;
+    for (size_t c = 0; c < n; c++) {
+        bool below = c < k ? z[c] < z[k] : z[c] <= z[k];
+        beaten += below ? 0 : 1;
+    }
+    return beaten == 0;
+}
+
 /* What a layer's kernels work with. */
 typedef struct {
     nn_real *scratch; /* scratch_size numbers for each thread */

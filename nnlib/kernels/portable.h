@@ -109,15 +109,8 @@ static size_t portable_count_right(const nn_real *z, size_t stride, size_t units
 {
     size_t right = 0;
     for (size_t b = 0; b < n; b++) {
-        const nn_real *row = z + b * stride;
-        const uint32_t label = targets->labels[target_place(targets, b)];
-        const nn_real own = row[label];
-        size_t beaten = 0;
-        for (size_t k = 0; k < units; k++) {
-            const bool below = k < label ? row[k] < own : row[k] <= own;
-            beaten += below ? 0 : 1;
-        }
-        right += beaten == 0;
+        const uint8_t label = targets->labels[target_place(targets, b)];
+        right += nn_is_largest(z + b * stride, units, label);
     }
     return right;
 }

@@ -20,11 +20,16 @@
  *   compress_chunk(to, bits, p)
  *                          if HAVE_COMPRESS: those of 64 bytes whose bits are set, side by side; it
  *                          writes 64, and reads no others
+ *   expand_chunk(to, used, inked, p)
+ *                          if HAVE_COMPRESS: the same from ink, whose bytes begin at p
+ *   write_chunk(to, bits, p)
+ *                          if HAVE_COMPRESS: as compress_chunk, but writes no more than there are
  *
  * and how much its registers hold:
  *
  *   TILE                   rows of NN_LANES sums, beside what they are made of
  *   SLOTS                  the same in pixels.h
+ *   AT_ONCE                rows whose gradients are summed at once there
  *   GEMM_M, GEMM_ROWS      the same in gemm.h
  *
  * Work goes in tiles whose sums stay in registers while the loop runs along the summation index. A
