@@ -350,24 +350,39 @@ static void wide_learn_pixels(float *w, float *v, float *g, const float *x, size
 
 /* ---- looking ahead ---- */
 
-#define PLACES_AHEAD ((size_t)100) /* samples from one whose record is fetched to one found out */
+#define AHEAD ((size_t)64)         /* samples from one that is computed to one that is fetched */
+#define PLACES_AHEAD ((size_t)100) /* and on to one whose place is found out */
 
-/* Samples come in random order from a set larger than the caches, so the memory is asked for the
- * next ones while these are computed, a few cache lines at a time. Where a record of ink begins is
- * asked for before that; where it ends is not looked up, that would be waiting too. To a compiler a
+/* Samples come in random order from a set larger than the caches, so the memory is asked for later
+ * ones while these are computed, a few cache lines at a time. Where a record of ink begins is asked
+ * for before that; where it ends is not looked up, that would be waiting too. To a compiler a
  * function that only asks does nothing, so a call of it might be left out. */
 __attribute__((always_inline)) static inline void prefetch_sample(const nn_pixel_batch *batch,
                                                                   size_t b)
 {
-    const size_t line = 64;
+    const size_t line = 64, known = batch->n + batch->ahead;
     const bool ink = takes_ink(batch);
+    if (b >= known) {
+        return;
+    }
     const uint8_t *from = ink ? sample_ink(batch, b) : sample_pixels(batch, b);
     const size_t size = ink ? batch->ink->typical : batch->inputs + line - 1;
-    if (ink && batch->index && b + PLACES_AHEAD < batch->n + batch->ahead) {
+    if (ink && batch->index && b + PLACES_AHEAD < known) {
         __builtin_prefetch(&batch->ink->start[batch->index[b + PLACES_AHEAD]]);
     }
     for (size_t k = 0; k < size; k += line) {
         __builtin_prefetch(from + k, 0, 2); /* as far as the second cache */
+    }
+}
+
+/* For a tile of n samples from `first` on whose chunk at pixel i is next. */
+__attribute__((always_inline)) static inline void prefetch_part(const nn_pixel_batch *batch,
+                                                                size_t first, size_t n, size_t i)
+{
+    const size_t inputs = batch->inputs;
+    const size_t end = n * smaller(i + CHUNK, inputs) / inputs;
+    for (size_t k = n * i / inputs; k < end; k++) {
+        prefetch_sample(batch, first + AHEAD + k);
     }
 }
 
@@ -394,44 +409,23 @@ static inline void forward_block(float *a, size_t stride, size_t n, float x[SLOT
     }
 }
 
-#define TILES ((size_t)8)
-
-/* So many samples take turns with a chunk. In use, where they come in their order and not all of
- * them are fetched beforehand, it is one tile. */
-static inline size_t group_size(const nn_pixel_batch *batch)
+/* The sums of one tile, without the bias. */
+static inline void forward_tile(float *a, size_t stride, float *space, const nn_pixel_batch *batch,
+                                size_t first, const float *w)
 {
-    return batch->learning ? TILES * SLOTS : SLOTS;
-}
-
-/* The sums of a group, without the bias. */
-static inline void forward_tiles(float *a, size_t stride, float *space, const nn_pixel_batch *batch,
-                                 size_t begin, const float *w)
-{
-    const size_t end = smaller(begin + group_size(batch), batch->n);
-    const size_t ahead = smaller(batch->n + batch->ahead - end, end - begin);
-    const size_t turns = (end - begin + SLOTS - 1) / SLOTS * ((batch->inputs + CHUNK - 1) / CHUNK);
-    size_t turn = 0, fetched = 0;
-    source from[TILES];
-    block unkept[1];
-    for (size_t first = begin; first < end; first += SLOTS) {
-        from[(first - begin) / SLOTS] = source_of(batch, first, takes_ink(batch));
-    }
-    memset(a + begin * stride, 0, (end - begin) * stride * sizeof *a);
-    for (size_t i = 0; i < batch->inputs; i += CHUNK) {
-        for (size_t first = begin; first < end; first += SLOTS) {
-            source *tile = &from[(first - begin) / SLOTS];
-            block *p = batch->learning ? block_at(space, batch->inputs, first, i) : unkept;
-            alignas(64) float room[SLOTS][CHUNK];
-            for (turn++; fetched < ahead * turn / turns; fetched++) {
-                prefetch_sample(batch, end + fetched);
-            }
-            fill_block(p, tile, takes_ink(batch), i, chunk_size(batch->inputs, i));
-            float(*x)[CHUNK] = numbers_of(p, room, tile->n);
-            for (size_t o = 0; o < stride; o += NN_LANES) {
-#define FORWARD(slots)                                                                             \
-    forward_block(a + first * stride + o, stride, tile->n, x, w + i * stride + o, p->rows, slots)
-                WITH_SLOTS(tile->n, FORWARD)
-            }
+    const size_t n = smaller(SLOTS, batch->n - first), inputs = batch->inputs;
+    const size_t kept = batch->learning ? first : 0;
+    source from = source_of(batch, first, takes_ink(batch));
+    memset(a, 0, n * stride * sizeof *a);
+    for (size_t i = 0; i < inputs; i += CHUNK) {
+        block *p = block_at(space, inputs, kept, i);
+        alignas(64) float room[SLOTS][CHUNK];
+        prefetch_part(batch, first, n, i);
+        fill_block(p, &from, takes_ink(batch), i, chunk_size(inputs, i));
+        float(*x)[CHUNK] = numbers_of(p, room, n);
+        for (size_t o = 0; o < stride; o += NN_LANES) {
+#define FORWARD(slots) forward_block(a + o, stride, n, x, w + i * stride + o, p->rows, slots)
+            WITH_SLOTS(n, FORWARD)
         }
     }
 }
@@ -467,8 +461,8 @@ static void vector_forward_pixels(float *a, size_t stride, float *x, size_t x_st
         forward_one(a, stride, batch, w, bias);
         return;
     }
-    for (size_t first = 0; first < batch->n; first += group_size(batch)) {
-        forward_tiles(a, stride, x, batch, first, w);
+    for (size_t first = 0; first < batch->n; first += SLOTS) {
+        forward_tile(a + first * stride, stride, x, batch, first, w);
     }
     for (size_t b = 0; b < batch->n; b++) {
         for (size_t o = 0; o < stride; o += NN_LANES) {
