@@ -215,21 +215,14 @@ static void vector_backward(float *delta_in, size_t in_stride, const float *slop
                          .work = work});
         return;
     }
-    float *scratch = work->scratch;
-    for (size_t o = 0; o < units; o++) {
-        for (size_t i = 0; i < inputs; i++) {
-            scratch[o * NN_NARROW + i] = w[i * stride + o];
-        }
-        for (size_t i = inputs; i < nn_padded(inputs); i++) {
-            scratch[o * NN_NARROW + i] = 0;
-        }
-    }
+    float *columns = work->scratch; /* [o][NN_LANES], of W^T */
     for (size_t first = 0; first < inputs; first += NN_LANES) {
+        transpose_strip(columns, w + first * stride, stride, stride,
+                        smaller(NN_LANES, inputs - first), NN_LANES);
         for (size_t b = 0; b < n; b++) {
             row sum = row_zero();
             for (size_t o = 0; o < units; o++) {
-                sum =
-                    row_fma(delta[b * stride + o], row_load(scratch + o * NN_NARROW + first), sum);
+                sum = row_fma(delta[b * stride + o], row_load(columns + o * NN_LANES), sum);
             }
             row slopes = row_load(slope + b * in_stride + first);
             EACH_VEC sum.v[k] = vec_flush(vec_mul(sum.v[k], slopes.v[k]));
