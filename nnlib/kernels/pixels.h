@@ -219,6 +219,13 @@ static inline float (*numbers_of(block *p, float x[SLOTS][CHUNK], size_t n))[CHU
     }
     return x;
 }
+
+/* Room for those of a batch of one tile, behind its blocks: its gradient finds them made. */
+static inline float (*kept_numbers(float *space, size_t inputs, size_t i))[CHUNK]
+{
+    float(*first)[CHUNK] = (void *)block_at(space, inputs, SLOTS, 0);
+    return first + i / CHUNK * SLOTS;
+}
 #else
 static inline void fill_block(block *p, source *from, bool ink, size_t i, size_t n)
 {
@@ -244,6 +251,11 @@ static inline float (*numbers_of(block *p, float x[SLOTS][CHUNK], size_t n))[CHU
     (void)x;
     (void)n;
     return p->values;
+}
+
+static inline float (*kept_numbers(float *space, size_t inputs, size_t i))[CHUNK]
+{
+    return block_at(space, inputs, 0, i)->values;
 }
 #endif
 
@@ -415,6 +427,7 @@ static inline void forward_tile(float *a, size_t stride, float *space, const nn_
 {
     const size_t n = smaller(SLOTS, batch->n - first), inputs = batch->inputs;
     const size_t kept = batch->learning ? first : 0;
+    const bool only = batch->learning && batch->n <= SLOTS;
     source from = source_of(batch, first, takes_ink(batch));
     memset(a, 0, n * stride * sizeof *a);
     for (size_t i = 0; i < inputs; i += CHUNK) {
@@ -422,7 +435,7 @@ static inline void forward_tile(float *a, size_t stride, float *space, const nn_
         alignas(64) float room[SLOTS][CHUNK];
         prefetch_part(batch, first, n, i);
         fill_block(p, &from, takes_ink(batch), i, chunk_size(inputs, i));
-        float(*x)[CHUNK] = numbers_of(p, room, n);
+        float(*x)[CHUNK] = numbers_of(p, only ? kept_numbers(space, inputs, i) : room, n);
         for (size_t o = 0; o < stride; o += NN_LANES) {
 #define FORWARD(slots) forward_block(a + o, stride, n, x, w + i * stride + o, p->rows, slots)
             WITH_SLOTS(n, FORWARD)
@@ -589,9 +602,8 @@ static inline uint64_t learn_chunk(float *w, float *v, float *space, const nn_pi
                                    size_t i, const float *delta, size_t stride, const step_vecs *s)
 {
     if (batch->n <= SLOTS) {
-        block *p = block_at(space, batch->inputs, 0, i);
-        alignas(64) float room[SLOTS][CHUNK];
-        float(*x)[CHUNK] = numbers_of(p, room, batch->n);
+        const block *p = block_at(space, batch->inputs, 0, i);
+        float(*x)[CHUNK] = kept_numbers(space, batch->inputs, i);
 #define LEARN(slots) learn_block(w, v, x, p->rows, delta, stride, batch->n, s, slots)
         WITH_SLOTS(batch->n, LEARN)
         return p->rows;
