@@ -59,7 +59,7 @@ typedef struct {
 
 /* Work space of the kernels that take bytes, for batches of up to n samples: x has NN_X_ROWS rows
  * of at least NN_X_STRIDE numbers, lists NN_LISTS_SIZE entries. */
-#define NN_X_ROWS(n) ((n) + 16)
+#define NN_X_ROWS(n) ((n) + 24)
 #define NN_X_STRIDE(inputs) (((inputs) + 63) / 64 * 80)
 #define NN_LISTS_SIZE(inputs) (2 * ((inputs) + NN_LANES + 1))
 

@@ -3,9 +3,9 @@
  *
  * Only one pixel in five of a digit is inked, and much the same ones in many digits. A tile of
  * SLOTS samples walks the pixels that are not zero in at least one of them: its rows, for they are
- * rows of the weight matrix. The pixels go in chunks of 64, and all tiles have their turn with one
- * chunk before the next begins, so that the chunk's weights stay in the first cache. Forward packs
- * each tile's values, side by side; the gradient walks the same packs.
+ * rows of the weight matrix. Forward goes tile by tile, packing the tile's values side by side, 64
+ * pixels (a chunk) at a time. The gradient walks the same packs, but all tiles of a chunk before
+ * the next chunk, so that the chunk's sums stay in the first cache.
  */
 #ifndef NN_KERNELS_PIXELS_H
 #define NN_KERNELS_PIXELS_H
@@ -167,7 +167,7 @@ static inline size_t slots_for(size_t n)
     }
 
 /* A tile's samples in a chunk's rows, side by side: where that is quick, as bytes, of which numbers
- * are made again and again; they stay in the first cache. */
+ * are made when they are needed. */
 #if HAVE_INK
 typedef uint8_t packed;
 #else
@@ -187,6 +187,14 @@ static inline block *block_at(float *space, size_t inputs, size_t first, size_t 
     const size_t beyond = (uintptr_t)space % alignof(block);
     char *begin = (char *)space + (alignof(block) - beyond) % alignof(block);
     return (block *)(void *)begin + first / SLOTS * chunks + i / CHUNK;
+}
+
+#define KEPT ((size_t)128) /* samples whose numbers the second cache has room for */
+
+/* Whether the numbers of all blocks wait for the gradient too. */
+static inline bool keeps_numbers(const nn_pixel_batch *batch)
+{
+    return batch->learning && batch->n <= KEPT;
 }
 
 #if HAVE_INK
@@ -220,11 +228,14 @@ static inline float (*numbers_of(block *p, float x[SLOTS][CHUNK], size_t n))[CHU
     return x;
 }
 
-/* Room for those of a batch of one tile, behind its blocks: its gradient finds them made. */
-static inline float (*kept_numbers(float *space, size_t inputs, size_t i))[CHUNK]
+/* Where those wait: behind the blocks. */
+static inline float (*kept_numbers(float *space, const nn_pixel_batch *batch, size_t first,
+                                   size_t i))[CHUNK]
 {
-    float(*first)[CHUNK] = (void *)block_at(space, inputs, SLOTS, 0);
-    return first + i / CHUNK * SLOTS;
+    const size_t chunks = (batch->inputs + CHUNK - 1) / CHUNK;
+    const size_t behind = (batch->n + SLOTS - 1) / SLOTS * SLOTS;
+    float(*tile)[CHUNK] = (void *)block_at(space, batch->inputs, behind, 0);
+    return tile + (first / SLOTS * chunks + i / CHUNK) * SLOTS;
 }
 #else
 static inline void fill_block(block *p, source *from, bool ink, size_t i, size_t n)
@@ -253,9 +264,10 @@ static inline float (*numbers_of(block *p, float x[SLOTS][CHUNK], size_t n))[CHU
     return p->values;
 }
 
-static inline float (*kept_numbers(float *space, size_t inputs, size_t i))[CHUNK]
+static inline float (*kept_numbers(float *space, const nn_pixel_batch *batch, size_t first,
+                                   size_t i))[CHUNK]
 {
-    return block_at(space, inputs, 0, i)->values;
+    return block_at(space, batch->inputs, first, i)->values;
 }
 #endif
 
@@ -427,15 +439,15 @@ static inline void forward_tile(float *a, size_t stride, float *space, const nn_
 {
     const size_t n = smaller(SLOTS, batch->n - first), inputs = batch->inputs;
     const size_t kept = batch->learning ? first : 0;
-    const bool only = batch->learning && batch->n <= SLOTS;
     source from = source_of(batch, first, takes_ink(batch));
     memset(a, 0, n * stride * sizeof *a);
     for (size_t i = 0; i < inputs; i += CHUNK) {
         block *p = block_at(space, inputs, kept, i);
         alignas(64) float room[SLOTS][CHUNK];
+        float(*x)[CHUNK] = keeps_numbers(batch) ? kept_numbers(space, batch, first, i) : room;
         prefetch_part(batch, first, n, i);
         fill_block(p, &from, takes_ink(batch), i, chunk_size(inputs, i));
-        float(*x)[CHUNK] = numbers_of(p, only ? kept_numbers(space, inputs, i) : room, n);
+        x = numbers_of(p, x, n);
         for (size_t o = 0; o < stride; o += NN_LANES) {
 #define FORWARD(slots) forward_block(a + o, stride, n, x, w + i * stride + o, p->rows, slots)
             WITH_SLOTS(n, FORWARD)
@@ -546,7 +558,8 @@ static inline uint64_t gradient_chunk(chunk_gradient g, float *space, const nn_p
         const size_t n = smaller(SLOTS, batch->n - first);
         block *p = block_at(space, batch->inputs, first, i);
         alignas(64) float room[SLOTS][CHUNK];
-        float(*x)[CHUNK] = numbers_of(p, room, n);
+        float(*x)[CHUNK] =
+            keeps_numbers(batch) ? kept_numbers(space, batch, first, i) : numbers_of(p, room, n);
 #define GRADIENT(slots) gradient_block(g, x, p->rows, delta + first * stride, stride, n, slots)
         WITH_SLOTS(n, GRADIENT)
         used |= p->rows;
@@ -557,6 +570,8 @@ static inline uint64_t gradient_chunk(chunk_gradient g, float *space, const nn_p
 static void vector_gradient_pixels(float *gw, float *x, const nn_pixel_batch *batch,
                                    const float *delta, size_t stride)
 {
+    nn_pixel_batch again = *batch;
+    again.learning = false; /* no numbers of these blocks wait */
     for (size_t first = 0; first < batch->n; first += SLOTS) {
         source tile = source_of(batch, first, takes_ink(batch));
         for (size_t i = 0; i < batch->inputs; i += CHUNK) {
@@ -567,7 +582,7 @@ static void vector_gradient_pixels(float *gw, float *x, const nn_pixel_batch *ba
     for (size_t i = 0; i < batch->inputs; i += CHUNK) {
         for (size_t o = 0; o < stride; o += NN_LANES) {
             alignas(64) chunk_gradient g;
-            gradient_chunk(g, x, batch, i, delta + o, stride);
+            gradient_chunk(g, x, &again, i, delta + o, stride);
             for (size_t r = 0; r < chunk_size(batch->inputs, i); r++) {
                 row_store(gw + (i + r) * stride + o, row_load(g[r]));
             }
@@ -603,7 +618,7 @@ static inline uint64_t learn_chunk(float *w, float *v, float *space, const nn_pi
 {
     if (batch->n <= SLOTS) {
         const block *p = block_at(space, batch->inputs, 0, i);
-        float(*x)[CHUNK] = kept_numbers(space, batch->inputs, i);
+        float(*x)[CHUNK] = kept_numbers(space, batch, 0, i);
 #define LEARN(slots) learn_block(w, v, x, p->rows, delta, stride, batch->n, s, slots)
         WITH_SLOTS(batch->n, LEARN)
         return p->rows;
