@@ -115,57 +115,93 @@ static size_t portable_count_right(const nn_real *z, size_t stride, size_t units
     return right;
 }
 
-/* As output_delta, for one sample and one loss. */
-#define DELTA(constant, function)                                                                  \
-    static inline void delta_of_##constant(nn_real *delta, const nn_real *z, const nn_real *slope, \
-                                           size_t units, const nn_real *y, nn_real share)          \
-    {                                                                                              \
-        for (size_t o = 0; o < units; o++) {                                                       \
-            delta[o] = nn_flush(nn_##function(z[o], y[o], slope[o]) * share);                      \
-        }                                                                                          \
-    }                                                                                              \
-    static inline void delta_of_##constant##_label(nn_real *delta, const nn_real *z,               \
-                                                   const nn_real *slope, size_t units,             \
-                                                   size_t label, nn_real share)                    \
-    {                                                                                              \
-        for (size_t first = 0; first < units; first += NN_LANES) {                                 \
-            nn_real d[NN_LANES];                                                                   \
-            for (size_t k = 0; k < NN_LANES; k++) {                                                \
-                d[k] = nn_flush(nn_##function(z[first + k], 0, slope[first + k]) * share);         \
-            }                                                                                      \
-            memcpy(delta + first, d, sizeof d);                                                    \
-        }                                                                                          \
-        delta[label] = nn_flush(nn_##function(z[label], 1, slope[label]) * share);                 \
-    }                                                                                              \
-    static void deltas_of_##constant(nn_real *delta, const nn_real *z, const nn_real *slope,       \
-                                     size_t stride, size_t units, const nn_targets *targets,       \
-                                     size_t n, nn_real share)                                      \
-    {                                                                                              \
-        for (size_t b = 0; b < n; b++) {                                                           \
-            const size_t from = b * stride, place = target_place(targets, b);                      \
-            if (targets->labels) {                                                                 \
-                delta_of_##constant##_label(delta + from, z + from, slope + from, units,           \
-                                            targets->labels[place], share);                        \
-            } else {                                                                               \
-                delta_of_##constant(delta + from, z + from, slope + from, units,                   \
-                                    targets->values + place * targets->outputs, share);            \
-            }                                                                                      \
-            memset(delta + from + units, 0, (stride - units) * sizeof *delta);                     \
-        }                                                                                          \
+/* dC/da of a unit; the loss is a constant wherever this is called. */
+static inline nn_real loss_slope(const nn_loss loss, nn_real z, nn_real y, nn_real slope)
+{
+    switch (loss) {
+#define CASE(constant, function)                                                                   \
+    case constant:                                                                                 \
+        return nn_##function(z, y, slope);
+        NN_LOSS_SLOPES(CASE)
+#undef CASE
+    case NN_N_LOSSES:
+        break;
     }
-NN_LOSS_SLOPES(DELTA)
-#undef DELTA
+    return 0;
+}
+
+/* As output_delta, for one sample with targets y. */
+static inline void value_delta(const nn_loss loss, nn_real *delta, const nn_real *z,
+                               const nn_real *slope, size_t units, const nn_real *y, nn_real share)
+{
+    for (size_t o = 0; o < units; o++) {
+        delta[o] = nn_flush(loss_slope(loss, z[o], y[o], slope[o]) * share);
+    }
+    memset(delta + units, 0, (nn_padded(units) - units) * sizeof *delta);
+}
+
+/* The same for NN_LANES units of all samples, with targets that are all 0. Units that are padding
+ * have no share. */
+static inline void zero_deltas(const nn_loss loss, nn_real *delta, const nn_real *z,
+                               const nn_real *slope, size_t stride, size_t n,
+                               const nn_real shares[NN_LANES])
+{
+    for (size_t b = 0; b < n; b++, delta += stride, z += stride, slope += stride) {
+        nn_real d[NN_LANES];
+        for (size_t k = 0; k < NN_LANES; k++) {
+            d[k] = nn_flush(loss_slope(loss, z[k], 0, slope[k]) * shares[k]);
+        }
+        memcpy(delta, d, sizeof d);
+    }
+}
+
+/* The same for labels: all targets are 0, and then one of them is 1. */
+static inline void label_deltas(const nn_loss loss, nn_real *delta, const nn_real *z,
+                                const nn_real *slope, size_t stride, size_t units,
+                                const nn_targets *targets, size_t n, nn_real share)
+{
+    for (size_t o = 0; o < stride; o += NN_LANES) {
+        nn_real shares[NN_LANES];
+        for (size_t k = 0; k < NN_LANES; k++) {
+            shares[k] = o + k < units ? share : 0;
+        }
+        zero_deltas(loss, delta + o, z + o, slope + o, stride, n, shares);
+    }
+    for (size_t b = 0; b < n; b++) {
+        const size_t o = b * stride + targets->labels[target_place(targets, b)];
+        delta[o] = nn_flush(loss_slope(loss, z[o], 1, slope[o]) * share);
+    }
+}
+
+static inline void deltas(const nn_loss loss, nn_real *delta, const nn_real *z,
+                          const nn_real *slope, size_t stride, size_t units,
+                          const nn_targets *targets, size_t n, nn_real share)
+{
+    if (targets->labels) {
+        label_deltas(loss, delta, z, slope, stride, units, targets, n, share);
+        return;
+    }
+    for (size_t b = 0; b < n; b++) {
+        const nn_real *y = targets->values + target_place(targets, b) * targets->outputs;
+        const size_t from = b * stride;
+        value_delta(loss, delta + from, z + from, slope + from, units, y, share);
+    }
+}
 
 static void portable_output_delta(nn_loss loss, nn_real *delta, const nn_real *z,
                                   const nn_real *slope, size_t stride, size_t units,
                                   const nn_targets *targets, size_t n, nn_real share)
 {
-#define ROW(constant, function) [constant] = deltas_of_##constant,
-    static void (*const table[NN_N_LOSSES])(nn_real *, const nn_real *, const nn_real *, size_t,
-                                            size_t, const nn_targets *, size_t,
-                                            nn_real) = {NN_LOSS_SLOPES(ROW)};
-#undef ROW
-    table[loss](delta, z, slope, stride, units, targets, n, share);
+    switch (loss) {
+#define CASE(constant, function)                                                                   \
+    case constant:                                                                                 \
+        deltas(constant, delta, z, slope, stride, units, targets, n, share);                       \
+        break;
+        NN_LOSS_SLOPES(CASE)
+#undef CASE
+    case NN_N_LOSSES:
+        break;
+    }
 }
 
 #endif
