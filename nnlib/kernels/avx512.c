@@ -139,19 +139,35 @@ static inline void list_16(uint32_t *list, uint32_t bits, uint32_t i)
     _mm512_storeu_si512(list, _mm512_maskz_compress_epi32((__mmask16)bits, numbers));
 }
 
+typedef __m512i bytes_64;
+
 /* Those of 64 pixels whose bits are set, side by side; the others are not touched. */
-static inline void compress_chunk(uint8_t *to, uint64_t used, const uint8_t *pixels)
+static inline bytes_64 compress_64(uint64_t used, const uint8_t *pixels)
 {
-    __m512i bytes = _mm512_maskz_loadu_epi8(used, pixels);
-    _mm512_storeu_si512(to, _mm512_maskz_compress_epi8(used, bytes));
+    return _mm512_maskz_compress_epi8(used, _mm512_maskz_loadu_epi8(used, pixels));
 }
 
 /* Those of 64 pixels whose bits are set in `used`, from the bytes of those that are not zero, whose
  * bits are set in `inked`, all of them among the former. */
-static inline void expand_chunk(uint8_t *to, uint64_t used, uint64_t inked, const uint8_t *bytes)
+static inline bytes_64 expand_64(uint64_t used, uint64_t inked, const uint8_t *bytes)
 {
-    __m512i packed = _mm512_loadu_si512(bytes);
-    _mm512_storeu_si512(to, _mm512_maskz_expand_epi8(_pext_u64(inked, used), packed));
+    return _mm512_maskz_expand_epi8(_pext_u64(inked, used), _mm512_loadu_si512(bytes));
+}
+
+static inline void bytes_store(uint8_t *to, bytes_64 bytes)
+{
+    _mm512_storeu_si512(to, bytes);
+}
+
+/* The first 16 of 64 bytes, and the others before them. */
+static inline vec bytes_low(bytes_64 bytes)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm512_castsi512_si128(bytes)));
+}
+
+static inline bytes_64 bytes_next(bytes_64 bytes)
+{
+    return _mm512_alignr_epi64(bytes, bytes, 2);
 }
 
 /* Writes those of 64 pixels whose bits are set, and nothing else. */

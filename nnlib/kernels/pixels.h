@@ -166,8 +166,15 @@ static inline size_t slots_for(size_t n)
         CALL(SLOTS);                                                                               \
     }
 
-/* A tile's samples in a chunk's rows, side by side: where that is quick, as bytes, of which numbers
- * are made when they are needed. */
+/* A chunk of a tile: x[k][r] is the k-th sample's value in the r-th row; slots beyond the tile hold
+ * 0. */
+typedef struct {
+    uint64_t rows; /* a bit for each pixel of the chunk */
+    float (*x)[CHUNK];
+} chunk_pack;
+
+/* What waits for the gradient in the work space: a block for each tile and chunk, aligned. It holds
+ * the numbers, or, where these are quickly made again, bytes. */
 #if HAVE_INK
 typedef uint8_t packed;
 #else
@@ -176,98 +183,141 @@ typedef float packed;
 
 typedef struct {
     alignas(64) packed values[SLOTS][CHUNK];
-    uint64_t rows; /* a bit for each pixel of the chunk */
+    uint64_t rows;
 } block;
 
-/* What forward_pixels leaves for the gradient in its work space: a block for each tile and chunk,
- * aligned. */
-static inline block *block_at(float *space, size_t inputs, size_t first, size_t i)
+/* Without a gradient to come, all tiles use the same blocks. */
+static inline block *block_at(float *space, const nn_pixel_batch *batch, size_t first, size_t i)
 {
-    const size_t chunks = (inputs + CHUNK - 1) / CHUNK;
+    const size_t chunks = (batch->inputs + CHUNK - 1) / CHUNK;
+    const size_t tile = batch->learning ? first / SLOTS : 0;
     const size_t beyond = (uintptr_t)space % alignof(block);
     char *begin = (char *)space + (alignof(block) - beyond) % alignof(block);
-    return (block *)(void *)begin + first / SLOTS * chunks + i / CHUNK;
+    return (block *)(void *)begin + tile * chunks + i / CHUNK;
 }
 
+static inline void clear_slots(float x[SLOTS][CHUNK], size_t n)
+{
+    for (size_t k = n; k < slots_for(n); k++) {
+        memset(x[k], 0, CHUNK * sizeof *x[k]);
+    }
+}
+
+#if HAVE_INK
 #define KEPT ((size_t)128) /* samples whose numbers the second cache has room for */
 
-/* Whether the numbers of all blocks wait for the gradient too. */
+/* Whether the numbers wait after all, and not the bytes. */
 static inline bool keeps_numbers(const nn_pixel_batch *batch)
 {
     return batch->learning && batch->n <= KEPT;
 }
 
-#if HAVE_INK
-static inline void fill_block(block *p, source *from, bool ink, size_t i, size_t n)
-{
-    p->rows = ink ? used_ink(from, i) : used_pixels(from, i, n);
-    for (size_t b = 0; b < from->n; b++) {
-        if (ink) {
-            uint64_t mask = mask_at(from, b, i);
-            expand_chunk(p->values[b], p->rows, mask, from->pixels[b]);
-            from->pixels[b] += count_bits(mask);
-        } else {
-            compress_chunk(p->values[b], p->rows, from->pixels[b] + i);
-        }
-    }
-}
-
-/* The numbers of a block: [k][r] is the k-th sample's in the r-th row; slots beyond the n samples
- * hold 0. x is room for them. */
-static inline float (*numbers_of(block *p, float x[SLOTS][CHUNK], size_t n))[CHUNK]
-{
-    const size_t n_rows = count_bits(p->rows);
-    for (size_t r = 0; r < n_rows; r += VEC_LANES) {
-        for (size_t b = 0; b < n; b++) {
-            vec_store(x[b] + r, vec_over_255(vec_bytes(p->values[b] + r)));
-        }
-    }
-    for (size_t b = n; b < slots_for(n); b++) {
-        memset(x[b], 0, CHUNK * sizeof *x[b]);
-    }
-    return x;
-}
-
-/* Where those wait: behind the blocks. */
-static inline float (*kept_numbers(float *space, const nn_pixel_batch *batch, size_t first,
-                                   size_t i))[CHUNK]
+/* Where they wait: behind the blocks. */
+static inline float (*numbers_at(float *space, const nn_pixel_batch *batch, size_t first,
+                                 size_t i))[CHUNK]
 {
     const size_t chunks = (batch->inputs + CHUNK - 1) / CHUNK;
     const size_t behind = (batch->n + SLOTS - 1) / SLOTS * SLOTS;
-    float(*tile)[CHUNK] = (void *)block_at(space, batch->inputs, behind, 0);
-    return tile + (first / SLOTS * chunks + i / CHUNK) * SLOTS;
+    float(*numbers)[CHUNK] = (void *)block_at(space, batch, behind, 0);
+    return numbers + (first / SLOTS * chunks + i / CHUNK) * SLOTS;
+}
+
+/* Packs rows that are known, `vecs` vectors of them. */
+static inline void pack_rows(float x[SLOTS][CHUNK], block *p, source *tile,
+                             const nn_pixel_batch *batch, size_t i, const size_t vecs)
+{
+    const bool ink = takes_ink(batch), keep_bytes = !keeps_numbers(batch);
+    for (size_t k = 0; k < tile->n; k++) {
+        bytes_64 bytes;
+        if (ink) {
+            uint64_t inked = mask_at(tile, k, i);
+            bytes = expand_64(p->rows, inked, tile->pixels[k]);
+            tile->pixels[k] += count_bits(inked);
+        } else {
+            bytes = compress_64(p->rows, tile->pixels[k] + i);
+        }
+        if (keep_bytes) {
+            bytes_store(p->values[k], bytes);
+        }
+        UNROLLED for (size_t v = 0; v < vecs; v++)
+        {
+            vec_store(x[k] + v * VEC_LANES, vec_over_255(bytes_low(bytes)));
+            bytes = bytes_next(bytes);
+        }
+    }
+}
+
+/* Packs a chunk of a tile; `room` is for its numbers where they are not kept. */
+static inline chunk_pack pack_chunk(float *space, const nn_pixel_batch *batch, source *tile,
+                                    size_t first, size_t i, float room[SLOTS][CHUNK])
+{
+    block *p = block_at(space, batch, first, i);
+    float(*x)[CHUNK] = keeps_numbers(batch) ? numbers_at(space, batch, first, i) : room;
+    p->rows =
+        takes_ink(batch) ? used_ink(tile, i) : used_pixels(tile, i, chunk_size(batch->inputs, i));
+    switch ((count_bits(p->rows) + VEC_LANES - 1) / VEC_LANES) {
+    case 0:
+        break;
+    case 1:
+        pack_rows(x, p, tile, batch, i, 1);
+        break;
+    case 2:
+        pack_rows(x, p, tile, batch, i, 2);
+        break;
+    case 3:
+        pack_rows(x, p, tile, batch, i, 3);
+        break;
+    default:
+        pack_rows(x, p, tile, batch, i, CHUNK / VEC_LANES);
+    }
+    clear_slots(x, tile->n);
+    return (chunk_pack){p->rows, x};
+}
+
+/* The same chunk, for the gradient. */
+static inline chunk_pack packed_chunk(float *space, const nn_pixel_batch *batch, size_t first,
+                                      size_t i, float room[SLOTS][CHUNK])
+{
+    const block *p = block_at(space, batch, first, i);
+    const size_t n = smaller(SLOTS, batch->n - first), n_rows = count_bits(p->rows);
+    if (keeps_numbers(batch)) {
+        return (chunk_pack){p->rows, numbers_at(space, batch, first, i)};
+    }
+    for (size_t r = 0; r < n_rows; r += VEC_LANES) {
+        for (size_t k = 0; k < n; k++) {
+            vec_store(room[k] + r, vec_over_255(vec_bytes(p->values[k] + r)));
+        }
+    }
+    clear_slots(room, n);
+    return (chunk_pack){p->rows, room};
 }
 #else
-static inline void fill_block(block *p, source *from, bool ink, size_t i, size_t n)
+static inline chunk_pack pack_chunk(float *space, const nn_pixel_batch *batch, source *tile,
+                                    size_t first, size_t i, float room[SLOTS][CHUNK])
 {
+    block *p = block_at(space, batch, first, i);
     uint8_t pixels[CHUNK];
     size_t n_rows = 0;
-    p->rows = used_pixels(from, i, n);
+    p->rows = used_pixels(tile, i, chunk_size(batch->inputs, i));
     for (uint64_t left = p->rows; left; n_rows++) {
         pixels[n_rows] = (uint8_t)take_bit(&left);
     }
-    for (size_t b = 0; b < from->n; b++) {
+    for (size_t k = 0; k < tile->n; k++) {
         for (size_t r = 0; r < n_rows; r++) {
-            p->values[b][r] = byte_value[from->pixels[b][i + pixels[r]]];
+            p->values[k][r] = byte_value[tile->pixels[k][i + pixels[r]]];
         }
     }
-    for (size_t b = from->n; b < slots_for(from->n); b++) {
-        memset(p->values[b], 0, sizeof p->values[b]);
-    }
-    (void)ink;
+    clear_slots(p->values, tile->n);
+    (void)room;
+    return (chunk_pack){p->rows, p->values};
 }
 
-static inline float (*numbers_of(block *p, float x[SLOTS][CHUNK], size_t n))[CHUNK]
+static inline chunk_pack packed_chunk(float *space, const nn_pixel_batch *batch, size_t first,
+                                      size_t i, float room[SLOTS][CHUNK])
 {
-    (void)x;
-    (void)n;
-    return p->values;
-}
-
-static inline float (*kept_numbers(float *space, const nn_pixel_batch *batch, size_t first,
-                                   size_t i))[CHUNK]
-{
-    return block_at(space, batch->inputs, first, i)->values;
+    block *p = block_at(space, batch, first, i);
+    (void)room;
+    return (chunk_pack){p->rows, p->values};
 }
 #endif
 
@@ -438,18 +488,14 @@ static inline void forward_tile(float *a, size_t stride, float *space, const nn_
                                 size_t first, const float *w)
 {
     const size_t n = smaller(SLOTS, batch->n - first), inputs = batch->inputs;
-    const size_t kept = batch->learning ? first : 0;
-    source from = source_of(batch, first, takes_ink(batch));
+    source tile = source_of(batch, first, takes_ink(batch));
     memset(a, 0, n * stride * sizeof *a);
     for (size_t i = 0; i < inputs; i += CHUNK) {
-        block *p = block_at(space, inputs, kept, i);
         alignas(64) float room[SLOTS][CHUNK];
-        float(*x)[CHUNK] = keeps_numbers(batch) ? kept_numbers(space, batch, first, i) : room;
         prefetch_part(batch, first, n, i);
-        fill_block(p, &from, takes_ink(batch), i, chunk_size(inputs, i));
-        x = numbers_of(p, x, n);
+        const chunk_pack c = pack_chunk(space, batch, &tile, first, i, room);
         for (size_t o = 0; o < stride; o += NN_LANES) {
-#define FORWARD(slots) forward_block(a + o, stride, n, x, w + i * stride + o, p->rows, slots)
+#define FORWARD(slots) forward_block(a + o, stride, n, c.x, w + i * stride + o, c.rows, slots)
             WITH_SLOTS(n, FORWARD)
         }
     }
@@ -556,13 +602,11 @@ static inline uint64_t gradient_chunk(chunk_gradient g, float *space, const nn_p
     memset(g, 0, sizeof(chunk_gradient));
     for (size_t first = 0; first < batch->n; first += SLOTS) {
         const size_t n = smaller(SLOTS, batch->n - first);
-        block *p = block_at(space, batch->inputs, first, i);
         alignas(64) float room[SLOTS][CHUNK];
-        float(*x)[CHUNK] =
-            keeps_numbers(batch) ? kept_numbers(space, batch, first, i) : numbers_of(p, room, n);
-#define GRADIENT(slots) gradient_block(g, x, p->rows, delta + first * stride, stride, n, slots)
+        const chunk_pack c = packed_chunk(space, batch, first, i, room);
+#define GRADIENT(slots) gradient_block(g, c.x, c.rows, delta + first * stride, stride, n, slots)
         WITH_SLOTS(n, GRADIENT)
-        used |= p->rows;
+        used |= c.rows;
     }
     return used;
 }
@@ -571,12 +615,12 @@ static void vector_gradient_pixels(float *gw, float *x, const nn_pixel_batch *ba
                                    const float *delta, size_t stride)
 {
     nn_pixel_batch again = *batch;
-    again.learning = false; /* no numbers of these blocks wait */
+    again.learning = true; /* the blocks of all tiles wait */
     for (size_t first = 0; first < batch->n; first += SLOTS) {
         source tile = source_of(batch, first, takes_ink(batch));
         for (size_t i = 0; i < batch->inputs; i += CHUNK) {
-            fill_block(block_at(x, batch->inputs, first, i), &tile, takes_ink(batch), i,
-                       chunk_size(batch->inputs, i));
+            alignas(64) float room[SLOTS][CHUNK];
+            pack_chunk(x, &again, &tile, first, i, room);
         }
     }
     for (size_t i = 0; i < batch->inputs; i += CHUNK) {
@@ -617,11 +661,11 @@ static inline uint64_t learn_chunk(float *w, float *v, float *space, const nn_pi
                                    size_t i, const float *delta, size_t stride, const step_vecs *s)
 {
     if (batch->n <= SLOTS) {
-        const block *p = block_at(space, batch->inputs, 0, i);
-        float(*x)[CHUNK] = kept_numbers(space, batch, 0, i);
-#define LEARN(slots) learn_block(w, v, x, p->rows, delta, stride, batch->n, s, slots)
+        alignas(64) float room[SLOTS][CHUNK];
+        const chunk_pack c = packed_chunk(space, batch, 0, i, room);
+#define LEARN(slots) learn_block(w, v, c.x, c.rows, delta, stride, batch->n, s, slots)
         WITH_SLOTS(batch->n, LEARN)
-        return p->rows;
+        return c.rows;
     }
     alignas(64) chunk_gradient g;
     const uint64_t used = gradient_chunk(g, space, batch, i, delta, stride);

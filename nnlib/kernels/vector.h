@@ -17,13 +17,17 @@
  *   vec_bytes(p)           VEC_LANES bytes from p, as floats
  *   used_in_chunk          a bit for each of 64 pixels: whether it is not 0 in one of the samples
  *   list_16(list, bits, i) writes i + k for each set bit k < 16, and what it likes behind them
- *   compress_chunk(to, bits, p)
- *                          if HAVE_COMPRESS: those of 64 bytes whose bits are set, side by side; it
- *                          writes 64, and reads no others
- *   expand_chunk(to, used, inked, p)
- *                          if HAVE_COMPRESS: the same from ink, whose bytes begin at p
+ *
+ * and, with HAVE_COMPRESS, how some of 64 bytes are brought together in a register (bytes_64):
+ *
+ *   compress_64(bits, p)   those at p whose bits are set, side by side; no others are read
+ *   expand_64(bits, inked, p)
+ *                          the same from ink, whose bytes begin at p
+ *   bytes_store(to, bytes) all 64
+ *   bytes_low(bytes)       the first VEC_LANES, as floats
+ *   bytes_next(bytes)      the others, moved to the front
  *   write_chunk(to, bits, p)
- *                          if HAVE_COMPRESS: as compress_chunk, but writes no more than there are
+ *                          writes what compress_64 returns, and no more than there is
  *
  * and how much its registers hold:
  *
