@@ -118,15 +118,12 @@ static size_t portable_count_right(const nn_real *z, size_t stride, size_t units
 /* dC/da of a unit; the loss is a constant wherever this is called. */
 static inline nn_real loss_slope(const nn_loss loss, nn_real z, nn_real y, nn_real slope)
 {
-    switch (loss) {
-#define CASE(constant, function)                                                                   \
-    case constant:                                                                                 \
-        return nn_##function(z, y, slope);
-        NN_LOSS_SLOPES(CASE)
-#undef CASE
-    case NN_N_LOSSES:
-        break;
+#define ROW(constant, function)                                                                    \
+    if (loss == (constant)) {                                                                      \
+        return nn_##function(z, y, slope);                                                         \
     }
+    NN_LOSS_SLOPES(ROW)
+#undef ROW
     return 0;
 }
 
