@@ -226,7 +226,7 @@ static inline float (*numbers_at(float *space, const nn_pixel_batch *batch, size
 static inline void pack_rows(float x[SLOTS][CHUNK], block *p, source *tile,
                              const nn_pixel_batch *batch, size_t i, const size_t vecs)
 {
-    const bool ink = takes_ink(batch), keep_bytes = !keeps_numbers(batch);
+    const bool ink = takes_ink(batch), keep_bytes = batch->learning && !keeps_numbers(batch);
     for (size_t k = 0; k < tile->n; k++) {
         bytes_64 bytes;
         if (ink) {
