@@ -449,14 +449,15 @@ __attribute__((always_inline)) static inline void prefetch_sample(const nn_pixel
     }
 }
 
-/* For a tile of n samples from `first` on whose chunk at pixel i is next. */
+/* For a tile of n samples from `first` on whose chunk at pixel i is next. In use, where no batch is
+ * known but this one, the next tile is asked for. */
 __attribute__((always_inline)) static inline void prefetch_part(const nn_pixel_batch *batch,
                                                                 size_t first, size_t n, size_t i)
 {
-    const size_t inputs = batch->inputs;
+    const size_t inputs = batch->inputs, ahead = batch->learning ? AHEAD : SLOTS;
     const size_t end = n * smaller(i + CHUNK, inputs) / inputs;
     for (size_t k = n * i / inputs; k < end; k++) {
-        prefetch_sample(batch, first + AHEAD + k);
+        prefetch_sample(batch, first + ahead + k);
     }
 }
 
