@@ -1,11 +1,15 @@
 /*
  * Products of large matrices, for wide layers:  C[m][n] = sum over k of A[m][k] B[k][n].
  *
- * The order of the work is that of Goto and van de Geijn (2008): blocks of A and B are copied
- * ("packed") so that the innermost loop reads them front to back from the nearest cache, and it
- * keeps a tile of GEMM_M x GEMM_N sums in registers. Each sum still runs along k in rising order;
- * between two blocks of k it waits in C. What is done with finished sums (bias, slope, step) is
- * done while they are in registers.
+ * The order of the work is that of Goto and van de Geijn (2008): a block of one factor is copied
+ * ("packed") so that it stays in the second-level cache and is read front to back, the other factor
+ * flows by in packed strips, and the innermost loop keeps a tile of GEMM_M x GEMM_N sums in
+ * registers. Each sum still runs along k in rising order; between two blocks of k it waits in C.
+ * What is done with finished sums (bias, slope, step) is done while they are in registers.
+ *
+ * The weights of wide layers come from memory, and so does what their step needs. Therefore a strip
+ * is packed piece by piece while the one before it is multiplied, and what the next piece and the
+ * next tile need is asked for between the multiplications.
  *
  * The including file says GEMM_M and GEMM_ROWS; a tile is GEMM_N = GEMM_ROWS * NN_LANES wide.
  */
@@ -13,9 +17,8 @@
 #define NN_KERNELS_GEMM_H
 
 #define GEMM_N (GEMM_ROWS * NN_LANES)
-#define BLOCK_M (GEMM_M * 10) /* a block of A stays in the second-level cache */
-#define BLOCK_K ((size_t)512) /* a strip of B, BLOCK_K x GEMM_N, in the first */
-#define BLOCK_N (GEMM_N * 16)
+#define BLOCK_K ((size_t)1024)
+#define BLOCK ((size_t)256 * 1024) /* numbers that stay in the second-level cache */
 
 /* A matrix in memory: element [r][c] is at[r * row + c * column], and one of the two steps is 1. */
 typedef struct {
@@ -25,6 +28,7 @@ typedef struct {
 
 /* What becomes of finished sums. */
 typedef enum {
+    WAIT, /* in C, for the next block of k */
     ADD_BIAS,
     TIMES_SLOPE,
     TAKE_STEP
@@ -47,22 +51,38 @@ typedef struct {
     const nn_work *work;  /* its scratch: GEMM_PACK numbers a thread */
 } gemm;
 
-#define PACKED_A (BLOCK_M * BLOCK_K + NN_LANES)
-#define GEMM_PACK (PACKED_A + BLOCK_K * BLOCK_N + NN_LANES)
+#define PACKED_BLOCK (BLOCK + NN_LANES)
+#define STRIP (BLOCK_K * GEMM_N + NN_LANES)
+#define GEMM_PACK (PACKED_BLOCK + 2 * STRIP)
 
 static inline size_t smaller(size_t x, size_t y)
 {
     return x < y ? x : y;
 }
 
-/* A block of a matrix is packed in strips of `width` elements across, each strip running along k:
- * to[k][width]. What a last strip lacks is 0. */
+/* Parts of `size` that cover a total. */
+static inline size_t parts_of(size_t total, size_t size)
+{
+    return (total + size - 1) / size;
+}
 
 /* The r-th of the listed rows. */
 static inline size_t row_number(const uint32_t *list, size_t r)
 {
     return list ? list[r] : r;
 }
+
+/* ---- packing ---- */
+
+/* A factor of the product: element [k][x] is at[k * along + x * across] for x < n, and one of the
+ * two steps is 1. It is packed in strips of `width` elements across, each strip running along k:
+ * to[k][width]. What a last strip lacks is 0. */
+typedef struct {
+    const float *at;
+    size_t along, across;
+    const uint32_t *rows; /* where across is 1: the rows that are [0], [1], ... along k; or NULL */
+    size_t n, width;
+} factor;
 
 /* The strips of elements that lie side by side, from the listed rows; width is a constant. All
  * strips of a row come before the next row: that is how it lies in memory. */
@@ -112,34 +132,119 @@ static inline void transpose_strip(float *to, const float *from, size_t across, 
     }
 }
 
-/* Element [k][x] is from[k * along_k + x * across]; only where across is 1 may there be a list of
- * rows. */
-static inline void pack(float *to, const float *from, size_t along_k, const uint32_t *rows,
-                        size_t across, size_t n_k, size_t n_across, const size_t width)
+static inline void pack_strips(float *to, const factor *f, size_t x, size_t n_x, size_t k,
+                               size_t n_k, const size_t width)
 {
-    if (across == 1) {
-        copy_strips(to, from, along_k, rows, n_k, n_across, width);
+    const uint32_t *rows = f->rows ? f->rows + k : NULL;
+    const float *from = f->at + (rows ? 0 : k * f->along) + x * f->across;
+    if (f->across == 1) {
+        copy_strips(to, from, f->along, rows, n_k, n_x, width);
         return;
     }
-    for (size_t first = 0; first < n_across; first += width, to += n_k * width) {
-        transpose_strip(to, from + first * across, across, n_k, smaller(width, n_across - first),
+    for (size_t first = 0; first < n_x; first += width, to += n_k * width) {
+        transpose_strip(to, from + first * f->across, f->across, n_k, smaller(width, n_x - first),
                         width);
     }
 }
+
+/* Packs n_x elements across from x, or those that there are, over n_k values of k. */
+static void pack(float *to, const factor *f, size_t x, size_t n_x, size_t k, size_t n_k)
+{
+    n_x = smaller(n_x, f->n - x);
+    if (f->width == GEMM_N) {
+        pack_strips(to, f, x, n_x, k, n_k, GEMM_N);
+    } else {
+        pack_strips(to, f, x, n_x, k, n_k, GEMM_M);
+    }
+}
+
+/* ---- tiles ---- */
+
+/* GEMM_M rows and GEMM_N columns of C, or those that there are, and a part of their sums. */
+typedef struct {
+    size_t m, n, k, n_k;
+} gemm_tile;
+
+/* What is fetched from memory while a tile is multiplied. */
+typedef struct {
+    gemm_tile tile;   /* comes next */
+    size_t n, k, n_k; /* a piece of a strip of B that will be packed before it */
+} expected;
 
 static inline size_t place_of(const gemm *p, size_t m, size_t n)
 {
     return row_number(p->c_rows, m) * p->c_row + n;
 }
 
-/* The finished (or, before the last block of k, waiting) sums of one row of a tile. */
-static inline void finish(const gemm *p, size_t place, size_t column, row sum, bool last)
+/* Asks for the i-th row of what the next tile's sums go to. To a compiler a function that only asks
+ * does nothing, so a call of it might be left out. */
+__attribute__((always_inline)) static inline void expect_sums(const gemm *p, const gemm_tile *next,
+                                                              size_t i, gemm_end end)
 {
-    if (!last) {
+    const size_t place = place_of(p, next->m + i, next->n);
+    const float *to = end == TAKE_STEP ? p->w : p->c;
+    const float *beside = end == TAKE_STEP ? p->v : end == TIMES_SLOPE ? p->slope : to;
+    for (size_t j = 0; j < GEMM_ROWS; j++) {
+        __builtin_prefetch(to + place + j * NN_LANES, 1);
+        __builtin_prefetch(beside + place + j * NN_LANES, 1);
+    }
+}
+
+/* Asks, as far as the second cache, for the i-th GEMM_N elements of a piece of B that lie side by
+ * side. */
+__attribute__((always_inline)) static inline void expect_piece(const gemm *p, const expected *soon,
+                                                               size_t i)
+{
+    const float *elements = p->b.at;
+    if (p->b.column == 1) {
+        elements += row_number(p->b_rows, soon->k + i) * p->b.row + soon->n;
+    } else {
+        const size_t n = smaller(soon->n + i % GEMM_N, p->b_columns - 1);
+        elements += n * p->b.column + soon->k + i / GEMM_N * GEMM_N;
+    }
+    for (size_t j = 0; j < GEMM_ROWS; j++) {
+        __builtin_prefetch(elements + j * NN_LANES, 0, 2);
+    }
+}
+
+/* Adds a[i] b[j] to each sum. */
+static inline void add_outer(row sum[GEMM_M][GEMM_ROWS], const float *a, const float *b)
+{
+    row across[GEMM_ROWS];
+    UNROLLED for (size_t j = 0; j < GEMM_ROWS; j++)
+    {
+        across[j] = row_load(b + j * NN_LANES);
+    }
+    UNROLLED for (size_t i = 0; i < GEMM_M; i++)
+    {
+        UNROLLED for (size_t j = 0; j < GEMM_ROWS; j++)
+        {
+            sum[i][j] = row_fma(a[i], across[j], sum[i][j]);
+        }
+    }
+}
+
+/* Nothing yet, or what waits in C; where a tile ends before its last row or column, that again. */
+static inline void begin_sums(const gemm *p, const gemm_tile *t, row sum[GEMM_M][GEMM_ROWS])
+{
+    UNROLLED for (size_t i = 0; i < GEMM_M; i++)
+    {
+        const size_t m = smaller(t->m + i, p->m - 1);
+        UNROLLED for (size_t j = 0; j < GEMM_ROWS; j++)
+        {
+            const size_t n = smaller(t->n + j * NN_LANES, p->n - NN_LANES);
+            sum[i][j] = t->k > 0 ? row_load(p->c + place_of(p, m, n)) : row_zero();
+        }
+    }
+}
+
+static inline void end_row(const gemm *p, size_t place, size_t column, row sum, const gemm_end end)
+{
+    if (end == WAIT) {
         row_store(p->c + place, sum);
-    } else if (p->end == ADD_BIAS) {
+    } else if (end == ADD_BIAS) {
         row_store(p->c + place, row_add(sum, row_load(p->bias + column)));
-    } else if (p->end == TIMES_SLOPE) {
+    } else if (end == TIMES_SLOPE) {
         row slope = row_load(p->slope + place);
         EACH_VEC sum.v[k] = vec_flush(vec_mul(sum.v[k], slope.v[k]));
         row_store(p->c + place, sum);
@@ -148,81 +253,103 @@ static inline void finish(const gemm *p, size_t place, size_t column, row sum, b
     }
 }
 
-/* Asks for the weights and velocities of one row of the next tile. */
-static inline void expect_step(const gemm *p, size_t place)
+static inline void end_sums(const gemm *p, const gemm_tile *t, row sum[GEMM_M][GEMM_ROWS],
+                            const gemm_end end)
 {
-    for (size_t j = 0; j < GEMM_ROWS; j++) {
-        __builtin_prefetch(p->w + place + j * NN_LANES, 1);
-        __builtin_prefetch(p->v + place + j * NN_LANES, 1);
+    UNROLLED for (size_t i = 0; i < GEMM_M; i++)
+    {
+        UNROLLED for (size_t j = 0; j < GEMM_ROWS; j++)
+        {
+            const size_t m = t->m + i, n = t->n + j * NN_LANES;
+            if (m < p->m && n < p->n) {
+                end_row(p, place_of(p, m, n), n, sum[i][j], end);
+            }
+        }
     }
 }
 
-/* Asks for the waiting sums of one row of the next tile. */
-static inline void expect_sums(const gemm *p, size_t place)
-{
-    for (size_t j = 0; j < GEMM_ROWS; j++) {
-        __builtin_prefetch(p->c + place + j * NN_LANES, 1);
-    }
-}
+#define K_STEP ((size_t)8) /* between requests to memory, which cannot follow too fast */
 
-/* One tile: GEMM_M rows by GEMM_N columns of C from `m`, `n`, over n_k values of k. */
-static void multiply_tile(const gemm *p, const float *a, const float *b, size_t m, size_t n,
-                          size_t n_k, bool first, bool last)
+static void multiply_tile(const gemm *p, const float *a, const float *b, const gemm_tile *t,
+                          const expected *soon)
 {
+    const gemm_end end = t->k + t->n_k == p->k ? p->end : WAIT;
+    const size_t n_expected = smaller(GEMM_M, p->m - soon->tile.m);
     row sum[GEMM_M][GEMM_ROWS];
-    size_t n_m = smaller(GEMM_M, p->m - m), n_rows = smaller(GEMM_ROWS, (p->n - n) / NN_LANES);
-    for (size_t i = 0; i < GEMM_M; i++) {
-        for (size_t j = 0; j < GEMM_ROWS; j++) {
-            bool waiting = !first && i < n_m && j < n_rows;
-            sum[i][j] =
-                waiting ? row_load(p->c + place_of(p, m + i, n + j * NN_LANES)) : row_zero();
+    begin_sums(p, t, sum);
+    size_t k = 0;
+    for (size_t step = 0; k + K_STEP <= t->n_k; k += K_STEP, step++) {
+        if (step < n_expected) {
+            expect_sums(p, &soon->tile, step, end);
+        }
+        if (step < soon->n_k) {
+            expect_piece(p, soon, step);
+        }
+        UNROLLED for (size_t r = 0; r < K_STEP; r++)
+        {
+            add_outer(sum, a + (k + r) * GEMM_M, b + (k + r) * GEMM_N);
         }
     }
-    for (size_t part = 0; part < GEMM_M; part++) {
-        if (last && p->end == TAKE_STEP && m + GEMM_M + part < p->m) {
-            expect_step(p, place_of(p, m + GEMM_M + part, n));
-        }
-        if (!first && m + GEMM_M + part < p->m) {
-            expect_sums(p, place_of(p, m + GEMM_M + part, n));
-        }
-        for (size_t k = n_k * part / GEMM_M; k < n_k * (part + 1) / GEMM_M; k++) {
-            row across[GEMM_ROWS];
-            for (size_t j = 0; j < GEMM_ROWS; j++) {
-                across[j] = row_load(b + k * GEMM_N + j * NN_LANES);
-            }
-            for (size_t i = 0; i < GEMM_M; i++) {
-                for (size_t j = 0; j < GEMM_ROWS; j++) {
-                    sum[i][j] = row_fma(a[k * GEMM_M + i], across[j], sum[i][j]);
-                }
-            }
-        }
+    for (; k < t->n_k; k++) {
+        add_outer(sum, a + k * GEMM_M, b + k * GEMM_N);
     }
-    for (size_t i = 0; i < GEMM_M; i++) {
-        for (size_t j = 0; j < GEMM_ROWS; j++) {
-            if (i < n_m && j < n_rows) {
-                size_t column = n + j * NN_LANES;
-                finish(p, place_of(p, m + i, column), column, sum[i][j], last);
-            }
-        }
+    switch (end) {
+    case WAIT:
+        end_sums(p, t, sum, WAIT);
+        break;
+    case ADD_BIAS:
+        end_sums(p, t, sum, ADD_BIAS);
+        break;
+    case TIMES_SLOPE:
+        end_sums(p, t, sum, TIMES_SLOPE);
+        break;
+    case TAKE_STEP:
+        end_sums(p, t, sum, TAKE_STEP);
     }
 }
 
-static void multiply_block(const gemm *p, const float *a, const float *b, size_t m, size_t n_m,
-                           size_t n, size_t n_n, size_t n_k, bool first, bool last)
+/* ---- blocks ---- */
+
+/* The tile where a strip that flows meets one that stays. */
+static gemm_tile tile_at(bool a_flows, size_t flowing, size_t staying, size_t k, size_t n_k)
 {
-    for (size_t j = 0; j < n_n; j += GEMM_N) {
-        for (size_t i = 0; i < n_m; i += GEMM_M) {
-            multiply_tile(p, a + i * n_k, b + j * n_k, m + i, n + j, n_k, first, last);
-        }
-    }
+    return (gemm_tile){a_flows ? flowing : staying, a_flows ? staying : flowing, k, n_k};
 }
 
-static void pack_b(float *to, const gemm *p, size_t k, size_t n_k, size_t n, size_t n_n)
+/* n_x columns from x of the factor that stays times all strips of the one that flows. While a strip
+ * is multiplied, the next is packed, piece by piece between the tiles; a piece of B has been asked
+ * for during the tile before. */
+static void multiply_block(const gemm *p, const factor *stays, const factor *flows, float *scratch,
+                           size_t x, size_t n_x, size_t k, size_t n_k)
 {
-    size_t columns = smaller(n_n, p->b_columns - n);
-    const uint32_t *rows = p->b_rows ? p->b_rows + k : NULL;
-    const float *from = p->b.at + (rows ? 0 : k * p->b.row) + n * p->b.column;
-    pack(to, from, p->b.row, rows, p->b.column, n_k, columns, GEMM_N);
+    const bool a_flows = flows->width == GEMM_M;
+    const size_t tiles = parts_of(n_x, stays->width);
+    const size_t size = parts_of(n_k, tiles * GEMM_N) * GEMM_N; /* of a piece */
+    float *strip = scratch + PACKED_BLOCK, *next = strip + STRIP;
+    pack(scratch, stays, x, n_x, k, n_k);
+    pack(strip, flows, 0, flows->width, k, n_k);
+    for (size_t y = 0, next_y; y < flows->n; y = next_y) {
+        next_y = y + flows->width;
+        for (size_t i = 0; i < tiles; i++) {
+            const size_t here = x + i * stays->width;
+            const size_t from = smaller(i * size, n_k);
+            const size_t n = next_y < flows->n ? smaller(size, n_k - from) : 0;
+            const gemm_tile tile = tile_at(a_flows, y, here, k, n_k);
+            const float *other = scratch + i * stays->width * n_k;
+            expected soon = {.tile = tile, .n = next_y, .k = k + from, .n_k = a_flows ? 0 : n};
+            if (i + 1 < tiles) {
+                soon.tile = tile_at(a_flows, y, here + stays->width, k, n_k);
+            } else if (next_y < flows->n) {
+                soon.tile = tile_at(a_flows, next_y, x, k, n_k);
+            }
+            multiply_tile(p, a_flows ? strip : other, a_flows ? other : strip, &tile, &soon);
+            pack(next + from * flows->width, flows, smaller(next_y, flows->n), flows->width,
+                 k + from, n);
+        }
+        float *done = strip;
+        strip = next;
+        next = done;
+    }
 }
 
 /* The step of rows for which there is no product. */
@@ -237,21 +364,21 @@ static inline void step_idle_rows(const gemm *p)
     }
 }
 
-/* The product, by one thread in its part of the scratch space. */
+/* The product, by one thread in its part of the scratch space. B stays in the cache if it is small
+ * enough, else blocks of A. */
 static void multiply_alone(const gemm *p, float *scratch)
 {
-    float *packed_a = scratch, *packed_b = scratch + PACKED_A;
-    for (size_t n = 0; n < p->n; n += BLOCK_N) {
-        size_t n_n = smaller(BLOCK_N, p->n - n), n_k, k = 0;
+    const factor a = {p->a.at, p->a.column, p->a.row, NULL, p->m, GEMM_M};
+    const factor b = {p->b.at, p->b.row, p->b.column, p->b_rows, p->b_columns, GEMM_N};
+    const size_t most_k = smaller(BLOCK_K, p->k);
+    const bool b_stays = (p->n + GEMM_N) * most_k <= BLOCK;
+    const factor *stays = b_stays ? &b : &a, *flows = b_stays ? &a : &b;
+    const size_t most_x = BLOCK / (most_k + 1) / stays->width * stays->width;
+    for (size_t x = 0; x < stays->n; x += most_x) {
+        size_t k = 0, n_k;
         do {
             n_k = smaller(BLOCK_K, p->k - k);
-            pack_b(packed_b, p, k, n_k, n, n_n);
-            for (size_t m = 0; m < p->m; m += BLOCK_M) {
-                size_t n_m = smaller(BLOCK_M, p->m - m);
-                pack(packed_a, p->a.at + m * p->a.row + k * p->a.column, p->a.column, NULL,
-                     p->a.row, n_k, n_m, GEMM_M);
-                multiply_block(p, packed_a, packed_b, m, n_m, n, n_n, n_k, k == 0, k + n_k == p->k);
-            }
+            multiply_block(p, stays, flows, scratch, x, smaller(most_x, stays->n - x), k, n_k);
             k += n_k;
         } while (k < p->k);
     }
