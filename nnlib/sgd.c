@@ -2,20 +2,27 @@
 #include "net.h"
 
 struct nn_sgd {
-    nn_real *velocity; /* v, in the layout of the parameters */
+    nn_real *block;
+    nn_real *velocity; /* v in the block, in the layout of the parameters */
 };
+
+/* A weight and its velocity are needed together, and many of a column at a time. Whole pages apart,
+ * they would all have the same few places in the first cache; so velocities begin with half a page
+ * that is not used. */
+#define APART ((size_t)512)
 
 nn_status nn_sgd_new(nn_sgd **out, const nn_net *net)
 {
     nn_sgd *sgd = nn_alloc(sizeof *sgd);
     if (sgd) {
-        sgd->velocity = nn_alloc_array(net->block_size, sizeof *sgd->velocity);
+        sgd->block = nn_alloc_array(APART + net->block_size, sizeof *sgd->block);
     }
-    if (!sgd || !sgd->velocity) {
+    if (!sgd || !sgd->block) {
         nn_sgd_free(sgd);
         return nn_fail(NN_ERR_MEMORY, "out of memory for the velocities of %zu parameters",
                        net->n_params);
     }
+    sgd->velocity = sgd->block + APART;
     *out = sgd;
     return NN_OK;
 }
@@ -23,7 +30,7 @@ nn_status nn_sgd_new(nn_sgd **out, const nn_net *net)
 void nn_sgd_free(nn_sgd *sgd)
 {
     if (sgd) {
-        nn_free(sgd->velocity);
+        nn_free(sgd->block);
         nn_free(sgd);
     }
 }

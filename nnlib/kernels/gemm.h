@@ -165,10 +165,12 @@ typedef struct {
     size_t m, n, k, n_k;
 } gemm_tile;
 
-/* What is fetched from memory while a tile is multiplied. */
+/* What is fetched from memory while a tile is multiplied: what the next tile needs, and a piece of
+ * a strip that will be packed before it. */
 typedef struct {
-    gemm_tile tile;   /* comes next */
-    size_t n, k, n_k; /* a piece of a strip of B that will be packed before it */
+    gemm_tile tile;
+    const factor *flows;
+    size_t x, k, n_k;
 } expected;
 
 static inline size_t place_of(const gemm *p, size_t m, size_t n)
@@ -190,17 +192,16 @@ __attribute__((always_inline)) static inline void expect_sums(const gemm *p, con
     }
 }
 
-/* Asks, as far as the second cache, for the i-th GEMM_N elements of a piece of B that lie side by
- * side. */
-__attribute__((always_inline)) static inline void expect_piece(const gemm *p, const expected *soon,
-                                                               size_t i)
+/* Asks, as far as the second cache, for the i-th row of a piece: GEMM_N elements side by side. */
+__attribute__((always_inline)) static inline void expect_piece(const expected *soon, size_t i)
 {
-    const float *elements = p->b.at;
-    if (p->b.column == 1) {
-        elements += row_number(p->b_rows, soon->k + i) * p->b.row + soon->n;
+    const factor *f = soon->flows;
+    const float *elements = f->at;
+    if (f->across == 1) {
+        elements += row_number(f->rows, soon->k + i) * f->along + soon->x;
     } else {
-        const size_t n = smaller(soon->n + i % GEMM_N, p->b_columns - 1);
-        elements += n * p->b.column + soon->k + i / GEMM_N * GEMM_N;
+        const size_t x = smaller(soon->x + i % GEMM_N, f->n - 1);
+        elements += x * f->across + soon->k + i / GEMM_N * GEMM_N;
     }
     for (size_t j = 0; j < GEMM_ROWS; j++) {
         __builtin_prefetch(elements + j * NN_LANES, 0, 2);
@@ -283,7 +284,7 @@ static void multiply_tile(const gemm *p, const float *a, const float *b, const g
             expect_sums(p, &soon->tile, step, end);
         }
         if (step < soon->n_k) {
-            expect_piece(p, soon, step);
+            expect_piece(soon, step);
         }
         UNROLLED for (size_t r = 0; r < K_STEP; r++)
         {
@@ -324,7 +325,8 @@ static void multiply_block(const gemm *p, const factor *stays, const factor *flo
 {
     const bool a_flows = flows->width == GEMM_M;
     const size_t tiles = parts_of(n_x, stays->width);
-    const size_t size = parts_of(n_k, tiles * GEMM_N) * GEMM_N; /* of a piece */
+    const size_t whole = flows->across == 1 ? 1 : GEMM_N;
+    const size_t size = parts_of(n_k, tiles * whole) * whole; /* of a piece */
     float *strip = scratch + PACKED_BLOCK, *next = strip + STRIP;
     pack(scratch, stays, x, n_x, k, n_k);
     pack(strip, flows, 0, flows->width, k, n_k);
@@ -336,7 +338,7 @@ static void multiply_block(const gemm *p, const factor *stays, const factor *flo
             const size_t n = next_y < flows->n ? smaller(size, n_k - from) : 0;
             const gemm_tile tile = tile_at(a_flows, y, here, k, n_k);
             const float *other = scratch + i * stays->width * n_k;
-            expected soon = {.tile = tile, .n = next_y, .k = k + from, .n_k = a_flows ? 0 : n};
+            expected soon = {tile, flows, next_y, k + from, n};
             if (i + 1 < tiles) {
                 soon.tile = tile_at(a_flows, y, here + stays->width, k, n_k);
             } else if (next_y < flows->n) {
