@@ -371,7 +371,8 @@ static inline void step_idle_rows(const gemm *p)
 static void multiply_alone(const gemm *p, float *scratch)
 {
     const factor a = {p->a.at, p->a.column, p->a.row, NULL, p->m, GEMM_M};
-    const factor b = {p->b.at, p->b.row, p->b.column, p->b_rows, p->b_columns, GEMM_N};
+    const factor b = {p->b.at, p->b.row, p->b.column, p->b_rows, smaller(p->b_columns, p->n),
+                      GEMM_N};
     const size_t most_k = smaller(BLOCK_K, p->k);
     const bool b_stays = (p->n + GEMM_N) * most_k <= BLOCK;
     const factor *stays = b_stays ? &b : &a, *flows = b_stays ? &a : &b;
