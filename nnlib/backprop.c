@@ -257,6 +257,34 @@ static void pre_activations(const nn_net *net, nn_state *state, const nn_batch *
     }
 }
 
+/* What a team shares of one layer's activations; as for the kernel. */
+typedef struct {
+    const nn_kernels *kernels;
+    nn_activation activation;
+    nn_real *z, *slope;
+    size_t count, parts;
+} activations;
+
+static void activate_share(void *context, size_t part)
+{
+    const activations *a = context;
+    const size_t first = a->count * part / a->parts, end = a->count * (part + 1) / a->parts;
+    a->kernels->activate(a->activation, a->z + first, a->slope ? a->slope + first : NULL,
+                         end - first);
+}
+
+static void activate(const nn_net *net, const nn_state *state, nn_activation activation, nn_real *z,
+                     nn_real *slope, size_t count)
+{
+    nn_team *team = state->work.team;
+    if (team && count >= NN_WORTH_ACTIVATING) {
+        nn_team_run(team, activate_share,
+                    &(activations){net->kernels, activation, z, slope, count, nn_team_size(team)});
+    } else {
+        net->kernels->activate(activation, z, slope, count);
+    }
+}
+
 /* z(l) = h(a(l)), with slopes when training */
 static void forward_layer(const nn_net *net, nn_state *state, const nn_batch *batch, size_t l,
                           bool training)
@@ -270,8 +298,8 @@ static void forward_layer(const nn_net *net, nn_state *state, const nn_batch *ba
     if (net->layers[l].activation == NN_SOFTMAX) {
         net->kernels->softmax(layer->z, layer->stride, state->sums, state->n, layer->units);
     } else {
-        net->kernels->activate(net->layers[l].activation, layer->z, training ? layer->slope : NULL,
-                               count);
+        activate(net, state, net->layers[l].activation, layer->z, training ? layer->slope : NULL,
+                 count);
     }
 }
 

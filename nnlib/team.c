@@ -28,10 +28,10 @@ struct nn_team {
 };
 
 /* Waking a sleeper takes longer than many a piece of work, so whoever waits looks up this often
- * before, for some 100 microseconds; not where there are more threads than processors. It does
- * nothing in between: an instruction that lets the processor rest may make a virtual machine's host
- * take it away. */
-#define LOOKS ((size_t)100000)
+ * before, for about a millisecond: longer than what the caller does alone between two pieces of
+ * work. Not where there are more threads than processors. It does nothing in between: an
+ * instruction that lets the processor rest may make a virtual machine's host take it away. */
+#define LOOKS ((size_t)3000000)
 
 static void look_while(const nn_team *team, const atomic_size_t *number, size_t value)
 {

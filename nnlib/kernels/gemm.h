@@ -47,8 +47,9 @@ typedef struct {
     const float *bias;    /* ADD_BIAS: [n] */
     const float *slope;   /* TIMES_SLOPE: as c */
     float *w, *v;         /* TAKE_STEP: as c */
-    const uint32_t *idle; /* TAKE_STEP: how many rows of w and v are not C's, and which; or NULL */
-    const nn_work *work;  /* its scratch: GEMM_PACK numbers a thread */
+    const uint32_t *idle; /* TAKE_STEP: the rows of w and v that are not C's */
+    size_t n_idle;
+    const nn_work *work; /* its scratch: GEMM_PACK numbers a thread */
 } gemm;
 
 #define PACKED_BLOCK (BLOCK + NN_LANES)
@@ -358,10 +359,38 @@ static void multiply_block(const gemm *p, const factor *stays, const factor *flo
 static inline void step_idle_rows(const gemm *p)
 {
     const bool decays = !vec_is_zero(p->step.l2);
-    for (size_t r = 1; p->idle && r <= p->idle[0]; r++) {
+    for (size_t r = 0; r < p->n_idle; r++) {
         for (size_t n = 0; n < p->n; n += NN_LANES) {
             size_t place = p->idle[r] * p->c_row + n;
             step_idle_row(p->w + place, p->v + place, &p->step, decays);
+        }
+    }
+}
+
+/* The product where C is one row of lanes wide: what is packed would be used once, so A and B are
+ * read where they lie. */
+static void multiply_thin(const gemm *p)
+{
+    for (size_t m = 0; m < p->m; m += TILE) {
+        const float *a[TILE];
+        row sum[TILE];
+        UNROLLED for (size_t i = 0; i < TILE; i++)
+        {
+            a[i] = p->a.at + smaller(m + i, p->m - 1) * p->a.row;
+            sum[i] = row_zero();
+        }
+        for (size_t k = 0; k < p->k; k++) {
+            row across = row_load(p->b.at + k * p->b.row);
+            UNROLLED for (size_t i = 0; i < TILE; i++)
+            {
+                sum[i] = row_fma(a[i][k * p->a.column], across, sum[i]);
+            }
+        }
+        UNROLLED for (size_t i = 0; i < TILE; i++)
+        {
+            if (m + i < p->m) {
+                end_row(p, place_of(p, m + i, 0), 0, sum[i], p->end);
+            }
         }
     }
 }
@@ -370,6 +399,10 @@ static inline void step_idle_rows(const gemm *p)
  * enough, else blocks of A. */
 static void multiply_alone(const gemm *p, float *scratch)
 {
+    if (p->n <= NN_LANES && p->b.column == 1) {
+        multiply_thin(p);
+        return;
+    }
     const factor a = {p->a.at, p->a.column, p->a.row, NULL, p->m, GEMM_M};
     const factor b = {p->b.at, p->b.row, p->b.column, p->b_rows, smaller(p->b_columns, p->n),
                       GEMM_N};
@@ -393,29 +426,30 @@ static void multiply_alone(const gemm *p, float *scratch)
 /* The part-th of `parts` shares of whole strips; *from is where it begins. */
 static size_t share_of(size_t *from, size_t total, size_t strip, size_t part, size_t parts)
 {
-    size_t strips = (total + strip - 1) / strip;
+    size_t strips = parts_of(total, strip);
     size_t first = strips * part / parts * strip, end = strips * (part + 1) / parts * strip;
     *from = smaller(first, total);
     return smaller(end, total) - *from;
 }
 
-/* Shares are columns of C, or rows where there are not enough columns; sums are never shared. */
+/* Shares are rows of C or columns, whichever are more strips; sums are never shared. */
 static void multiply_share(void *context, size_t part)
 {
     const gemm *whole = context;
     const size_t parts = nn_team_size(whole->work->team);
     gemm p = *whole;
-    size_t m = 0, n = 0;
-    if (p.n >= parts * GEMM_N) {
+    size_t m = 0, n = 0, idle = 0, place;
+    if (p.m * GEMM_N >= p.n * GEMM_M) {
+        p.m = share_of(&m, p.m, GEMM_M, part, parts);
+        p.a.at += m * p.a.row;
+        p.n_idle = share_of(&idle, p.n_idle, 1, part, parts);
+        p.idle = p.idle ? p.idle + idle : NULL;
+    } else {
         p.n = share_of(&n, p.n, GEMM_N, part, parts);
         p.b.at += n * p.b.column;
         p.b_columns -= n;
-    } else {
-        p.m = share_of(&m, p.m, GEMM_M, part, parts);
-        p.a.at += m * p.a.row;
-        p.idle = part == 0 ? p.idle : NULL;
     }
-    size_t place = n + (p.c_rows ? 0 : m * p.c_row);
+    place = n + (p.c_rows ? 0 : m * p.c_row);
     p.c_rows = p.c_rows ? p.c_rows + m : NULL;
     p.c += place;
     p.bias = p.bias ? p.bias + n : NULL;

@@ -189,6 +189,7 @@ typedef struct {
  * of fewer than that before those that are awake have looked up. */
 #define NN_WORTH_WAKING ((size_t)1 << 22)
 #define NN_WORTH_SHARING ((size_t)1 << 19)
+#define NN_WORTH_ACTIVATING ((size_t)1 << 15) /* the same of values */
 
 extern const nn_kernels nn_kernels_ref;
 extern const nn_kernels nn_kernels_avx2;

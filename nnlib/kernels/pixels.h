@@ -405,6 +405,7 @@ static void wide_learn_pixels(float *w, float *v, float *g, const float *x, size
                               const nn_pixel_batch *batch, const float *delta, size_t stride,
                               const nn_step *step, const uint32_t *lists, const nn_work *work)
 {
+    const uint32_t *idle = lists + list_size(batch->inputs);
     multiply(&(gemm){.m = lists[0],
                      .n = stride,
                      .k = batch->n,
@@ -418,7 +419,8 @@ static void wide_learn_pixels(float *w, float *v, float *g, const float *x, size
                      .w = w,
                      .v = v,
                      .step = step_vecs_of(step),
-                     .idle = lists + list_size(batch->inputs),
+                     .idle = idle + 1,
+                     .n_idle = idle[0],
                      .work = work});
 }
 

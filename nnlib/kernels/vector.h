@@ -148,11 +148,10 @@ static size_t vector_scratch_size(size_t inputs, size_t units)
     return units > NN_NARROW || inputs > NN_NARROW ? GEMM_PACK : NN_NARROW * NN_NARROW;
 }
 
-/* Whether a layer's products for n samples are worth gemm.h's packing: not if there is one row of
- * lanes to use what is packed. */
+/* Whether a layer's products for n samples are worth gemm.h's packing. */
 static bool is_wide(size_t n, size_t inputs, size_t units)
 {
-    return n >= 16 && units > NN_LANES && (inputs > NN_NARROW || units > NN_NARROW);
+    return n >= 16 && (inputs > NN_NARROW || units > NN_NARROW);
 }
 
 /* ---- forward ---- */
