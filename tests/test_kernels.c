@@ -98,9 +98,32 @@ typedef struct {
 
 typedef void check(const nn_kernels *, shape);
 
+static const char *const vector_kernels[] = {"avx2", "avx512", "neon"};
+
+static void on_shape(check *one_check, const nn_kernels *kernels, shape s)
+{
+    s.stride = nn_padded(s.units);
+    s.in_stride = nn_padded(s.inputs);
+    s.x_stride = NN_X_STRIDE(s.inputs);
+    one_check(kernels, s);
+    forget_all();
+}
+
+/* A product that is done in several blocks both ways. */
+static void on_large_shape(check *one_check, size_t n, size_t inputs, size_t units)
+{
+    for (size_t k = 0; k < sizeof vector_kernels / sizeof *vector_kernels; k++) {
+        const nn_kernels *kernels = find_kernels(vector_kernels[k]);
+        if (kernels) {
+            shape s = {.n = n, .inputs = inputs, .units = units, .at_end = true};
+            nn_rng_seed(&s.rng, k);
+            on_shape(one_check, kernels, s);
+        }
+    }
+}
+
 static void on_many_shapes(check *one_check)
 {
-    static const char *const names[] = {"avx2", "avx512", "neon"};
     static const size_t batches[] = {1, 2, 3, 5, 6, 7, 10, 11, 16, 17, 32, 100};
     static const size_t inputs[] = {1, 2, 15, 16, 17, 40, 100, 350, 784};
     static const size_t units[] = {1, 10, 15, 16, 17, 33, 64, 65, 150, 400};
@@ -108,19 +131,15 @@ static void on_many_shapes(check *one_check)
     nn_team *teams[3] = {NULL};
     cr_assert_eq(nn_team_new(&teams[1], 2), NN_OK);
     cr_assert_eq(nn_team_new(&teams[2], 3), NN_OK);
-    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
-        const nn_kernels *kernels = find_kernels(names[k]);
+    for (size_t k = 0; k < sizeof vector_kernels / sizeof *vector_kernels; k++) {
+        const nn_kernels *kernels = find_kernels(vector_kernels[k]);
         for (size_t trial = 0; kernels && trial < 150; trial++) {
             shape s = {.at_end = trial % 2 == 0, .team = teams[trial % 3]};
             nn_rng_seed(&s.rng, seed++);
             s.n = batches[nn_rng_below(&s.rng, sizeof batches / sizeof *batches)];
             s.inputs = inputs[nn_rng_below(&s.rng, sizeof inputs / sizeof *inputs)];
             s.units = units[nn_rng_below(&s.rng, sizeof units / sizeof *units)];
-            s.stride = nn_padded(s.units);
-            s.in_stride = nn_padded(s.inputs);
-            s.x_stride = NN_X_STRIDE(s.inputs);
-            one_check(kernels, s);
-            forget_all();
+            on_shape(one_check, kernels, s);
         }
     }
     nn_team_free(teams[1]);
@@ -220,6 +239,7 @@ static void check_forward(const nn_kernels *kernels, shape s)
 Test(kernels, forward_agrees_with_the_reference)
 {
     on_many_shapes(check_forward);
+    on_large_shape(check_forward, 260, 1041, 225);
 }
 
 /* Velocities of every size: ordinary, about the floor, zero. */
@@ -257,6 +277,7 @@ static void check_backward(const nn_kernels *kernels, shape s)
 Test(kernels, backward_agrees_with_the_reference_and_keeps_the_padding_zero)
 {
     on_many_shapes(check_backward);
+    on_large_shape(check_backward, 20, 257, 1041);
 }
 
 /* +0 and -0 may differ between gradients (see kernels.h): adding +0 makes them equal. */
@@ -338,6 +359,7 @@ static void check_learn(const nn_kernels *kernels, shape s)
 Test(kernels, step_and_learn_agree_with_the_reference)
 {
     on_many_shapes(check_learn);
+    on_large_shape(check_learn, 1041, 40, 257);
 }
 
 /* What is made of outputs and targets: labels, or numbers of the data's own. */
