@@ -109,17 +109,19 @@ static void on_shape(check *one_check, const nn_kernels *kernels, shape s)
     forget_all();
 }
 
-/* A product that is done in several blocks both ways. */
-static void on_large_shape(check *one_check, size_t n, size_t inputs, size_t units)
+static void on_one_shape(check *one_check, size_t n, size_t inputs, size_t units, size_t threads)
 {
+    nn_team *team;
+    cr_assert_eq(nn_team_new(&team, threads), NN_OK);
     for (size_t k = 0; k < sizeof vector_kernels / sizeof *vector_kernels; k++) {
         const nn_kernels *kernels = find_kernels(vector_kernels[k]);
         if (kernels) {
-            shape s = {.n = n, .inputs = inputs, .units = units, .at_end = true};
+            shape s = {.n = n, .inputs = inputs, .units = units, .team = team, .at_end = true};
             nn_rng_seed(&s.rng, k);
             on_shape(one_check, kernels, s);
         }
     }
+    nn_team_free(team);
 }
 
 static void on_many_shapes(check *one_check)
@@ -239,7 +241,9 @@ static void check_forward(const nn_kernels *kernels, shape s)
 Test(kernels, forward_agrees_with_the_reference)
 {
     on_many_shapes(check_forward);
-    on_large_shape(check_forward, 260, 1041, 225);
+    on_one_shape(check_forward, 260, 1041, 225, 1); /* several blocks both ways */
+    on_one_shape(check_forward, 16, 784, 65, 3);    /* shares of 32, 32 and 16 units */
+    on_one_shape(check_forward, 16, 784, 65, 4);    /* and of none */
 }
 
 /* Velocities of every size: ordinary, about the floor, zero. */
@@ -277,7 +281,9 @@ static void check_backward(const nn_kernels *kernels, shape s)
 Test(kernels, backward_agrees_with_the_reference_and_keeps_the_padding_zero)
 {
     on_many_shapes(check_backward);
-    on_large_shape(check_backward, 20, 257, 1041);
+    on_one_shape(check_backward, 20, 257, 1041, 1);
+    on_one_shape(check_backward, 16, 65, 784, 3);
+    on_one_shape(check_backward, 16, 65, 784, 4);
 }
 
 /* +0 and -0 may differ between gradients (see kernels.h): adding +0 makes them equal. */
@@ -359,7 +365,9 @@ static void check_learn(const nn_kernels *kernels, shape s)
 Test(kernels, step_and_learn_agree_with_the_reference)
 {
     on_many_shapes(check_learn);
-    on_large_shape(check_learn, 1041, 40, 257);
+    on_one_shape(check_learn, 1041, 40, 257, 1);
+    on_one_shape(check_learn, 400, 30, 80, 3);
+    on_one_shape(check_learn, 400, 30, 80, 4);
 }
 
 /* What is made of outputs and targets: labels, or numbers of the data's own. */

@@ -161,7 +161,8 @@ static void pack(float *to, const factor *f, size_t x, size_t n_x, size_t k, siz
 
 /* ---- tiles ---- */
 
-/* GEMM_M rows and GEMM_N columns of C, or those that there are, and a part of their sums. */
+/* GEMM_M rows from m and GEMM_N columns from n of C, or those that there are, and n_k products of
+ * their sums, from k. */
 typedef struct {
     size_t m, n, k, n_k;
 } gemm_tile;
@@ -318,16 +319,16 @@ static gemm_tile tile_at(bool a_flows, size_t flowing, size_t staying, size_t k,
     return (gemm_tile){a_flows ? flowing : staying, a_flows ? staying : flowing, k, n_k};
 }
 
-/* n_x columns from x of the factor that stays times all strips of the one that flows. While a strip
- * is multiplied, the next is packed, piece by piece between the tiles; a piece of B has been asked
- * for during the tile before. */
+/* n_x elements from x of the factor that stays, times all strips of the one that flows. While a
+ * strip is multiplied, the next is packed, piece by piece between the tiles; each piece has been
+ * asked for during the tile before. */
 static void multiply_block(const gemm *p, const factor *stays, const factor *flows, float *scratch,
                            size_t x, size_t n_x, size_t k, size_t n_k)
 {
     const bool a_flows = flows->width == GEMM_M;
     const size_t tiles = parts_of(n_x, stays->width);
     const size_t whole = flows->across == 1 ? 1 : GEMM_N;
-    const size_t size = parts_of(n_k, tiles * whole) * whole; /* of a piece */
+    const size_t size = parts_of(n_k, tiles * whole) * whole; /* of a piece, along k */
     float *strip = scratch + PACKED_BLOCK, *next = strip + STRIP;
     pack(scratch, stays, x, n_x, k, n_k);
     pack(strip, flows, 0, flows->width, k, n_k);
@@ -352,18 +353,6 @@ static void multiply_block(const gemm *p, const factor *stays, const factor *flo
         float *done = strip;
         strip = next;
         next = done;
-    }
-}
-
-/* The step of rows for which there is no product. */
-static inline void step_idle_rows(const gemm *p)
-{
-    const bool decays = !vec_is_zero(p->step.l2);
-    for (size_t r = 0; r < p->n_idle; r++) {
-        for (size_t n = 0; n < p->n; n += NN_LANES) {
-            size_t place = p->idle[r] * p->c_row + n;
-            step_idle_row(p->w + place, p->v + place, &p->step, decays);
-        }
     }
 }
 
@@ -395,14 +384,9 @@ static void multiply_thin(const gemm *p)
     }
 }
 
-/* The product, by one thread in its part of the scratch space. B stays in the cache if it is small
- * enough, else blocks of A. */
-static void multiply_alone(const gemm *p, float *scratch)
+/* B stays in the cache if it is small enough, else blocks of A. */
+static void multiply_packed(const gemm *p, float *scratch)
 {
-    if (p->n <= NN_LANES && p->b.column == 1) {
-        multiply_thin(p);
-        return;
-    }
     const factor a = {p->a.at, p->a.column, p->a.row, NULL, p->m, GEMM_M};
     const factor b = {p->b.at, p->b.row, p->b.column, p->b_rows, smaller(p->b_columns, p->n),
                       GEMM_N};
@@ -417,6 +401,28 @@ static void multiply_alone(const gemm *p, float *scratch)
             multiply_block(p, stays, flows, scratch, x, smaller(most_x, stays->n - x), k, n_k);
             k += n_k;
         } while (k < p->k);
+    }
+}
+
+/* The step of rows for which there is no product. */
+static inline void step_idle_rows(const gemm *p)
+{
+    const bool decays = !vec_is_zero(p->step.l2);
+    for (size_t r = 0; r < p->n_idle; r++) {
+        for (size_t n = 0; n < p->n; n += NN_LANES) {
+            size_t place = p->idle[r] * p->c_row + n;
+            step_idle_row(p->w + place, p->v + place, &p->step, decays);
+        }
+    }
+}
+
+/* The product, by one thread in its part of the scratch space. */
+static void multiply_alone(const gemm *p, float *scratch)
+{
+    if (p->n == NN_LANES && p->b.column == 1 && !p->b_rows) {
+        multiply_thin(p);
+    } else {
+        multiply_packed(p, scratch);
     }
     step_idle_rows(p);
 }
@@ -438,7 +444,7 @@ static void multiply_share(void *context, size_t part)
     const gemm *whole = context;
     const size_t parts = nn_team_size(whole->work->team);
     gemm p = *whole;
-    size_t m = 0, n = 0, idle = 0, place;
+    size_t m = 0, n = 0, idle = 0;
     if (p.m * GEMM_N >= p.n * GEMM_M) {
         p.m = share_of(&m, p.m, GEMM_M, part, parts);
         p.a.at += m * p.a.row;
@@ -449,7 +455,7 @@ static void multiply_share(void *context, size_t part)
         p.b.at += n * p.b.column;
         p.b_columns -= n;
     }
-    place = n + (p.c_rows ? 0 : m * p.c_row);
+    const size_t place = n + (p.c_rows ? 0 : m * p.c_row);
     p.c_rows = p.c_rows ? p.c_rows + m : NULL;
     p.c += place;
     p.bias = p.bias ? p.bias + n : NULL;
