@@ -321,109 +321,6 @@ static inline chunk_pack packed_chunk(float *space, const nn_pixel_batch *batch,
 }
 #endif
 
-/* ---- wide layers ---- */
-
-/* Each list of rows has so many entries: their number, the rows, and what list_16 writes behind
- * them. */
-static inline size_t list_size(size_t inputs)
-{
-    return 1 + inputs + NN_LANES;
-}
-
-/* Appends i + k to the list for each bit k of `used` that is set among the lowest n. */
-static inline size_t list_bits(uint32_t *list, size_t listed, uint64_t used, size_t i, size_t n)
-{
-    for (size_t k = 0; k < n; k += 16) {
-        uint32_t bits = (uint32_t)(used >> k) & 0xffff;
-        list_16(list + listed, bits, (uint32_t)(i + k));
-        listed += count_bits(bits);
-    }
-    return listed;
-}
-
-/* Lists the pixels that are not zero in one of a batch's samples, its rows, and those that are. */
-static void list_rows(const nn_pixel_batch *batch, uint32_t *rows, uint32_t *idle)
-{
-    size_t n_rows = 0, n_idle = 0;
-    for (size_t i = 0; i < batch->inputs; i += CHUNK) {
-        size_t n = chunk_size(batch->inputs, i);
-        uint64_t used = 0, all = UINT64_MAX >> (CHUNK - n);
-        for (size_t first = 0; first < batch->n; first += SLOTS) {
-            const source from = source_of(batch, first, false);
-            used |= used_pixels(&from, i, n);
-        }
-        n_rows = list_bits(rows + 1, n_rows, used, i, n);
-        n_idle = list_bits(idle + 1, n_idle, all & ~used, i, n);
-    }
-    rows[0] = (uint32_t)n_rows;
-    idle[0] = (uint32_t)n_idle;
-}
-
-/* A whole batch as one tile: x[b][r] is sample b's value in the r-th of the listed rows. */
-typedef struct {
-    float *x;
-    size_t x_stride;
-    const nn_pixel_batch *batch;
-    const uint32_t *rows;
-    const nn_work *work;
-} batch_pack;
-
-static void pack_share(void *context, size_t part)
-{
-    const batch_pack *p = context;
-    const size_t parts = nn_team_size(p->work->team), n = p->batch->n;
-    for (size_t b = n * part / parts; b < n * (part + 1) / parts; b++) {
-        const uint8_t *pixels = sample_pixels(p->batch, b);
-        for (size_t r = 0; r < p->rows[0]; r++) {
-            p->x[b * p->x_stride + r] = byte_value[pixels[p->rows[r + 1]]];
-        }
-    }
-}
-
-static void wide_forward_pixels(float *a, size_t stride, float *x, size_t x_stride,
-                                const nn_pixel_batch *batch, const float *w, const float *bias,
-                                uint32_t *lists, const nn_work *work)
-{
-    batch_pack p = {x, x_stride, batch, lists, work};
-    list_rows(batch, lists, lists + list_size(batch->inputs));
-    nn_team_run(work->team, pack_share, &p);
-    multiply(&(gemm){.m = batch->n,
-                     .n = stride,
-                     .k = lists[0],
-                     .a = {x, x_stride, 1},
-                     .b = {w, stride, 1},
-                     .b_rows = lists + 1,
-                     .b_columns = stride,
-                     .c = a,
-                     .c_row = stride,
-                     .end = ADD_BIAS,
-                     .bias = bias,
-                     .work = work});
-}
-
-static void wide_learn_pixels(float *w, float *v, float *g, const float *x, size_t x_stride,
-                              const nn_pixel_batch *batch, const float *delta, size_t stride,
-                              const nn_step *step, const uint32_t *lists, const nn_work *work)
-{
-    const uint32_t *idle = lists + list_size(batch->inputs);
-    multiply(&(gemm){.m = lists[0],
-                     .n = stride,
-                     .k = batch->n,
-                     .a = {x, 1, x_stride},
-                     .b = {delta, stride, 1},
-                     .b_columns = stride,
-                     .c = g,
-                     .c_row = stride,
-                     .c_rows = lists + 1,
-                     .end = TAKE_STEP,
-                     .w = w,
-                     .v = v,
-                     .step = step_vecs_of(step),
-                     .idle = idle + 1,
-                     .n_idle = idle[0],
-                     .work = work});
-}
-
 /* ---- looking ahead ---- */
 
 #define AHEAD ((size_t)64)         /* samples from one that is computed to one that is fetched */
@@ -461,6 +358,114 @@ __attribute__((always_inline)) static inline void prefetch_part(const nn_pixel_b
     for (size_t k = n * i / inputs; k < end; k++) {
         prefetch_sample(batch, first + ahead + k);
     }
+}
+
+/* ---- wide layers ---- */
+
+/* Each list of rows has so many entries: their number, the rows, and what list_16 writes behind
+ * them. */
+static inline size_t list_size(size_t inputs)
+{
+    return 1 + inputs + NN_LANES;
+}
+
+/* Appends i + k to the list for each bit k of `used` that is set among the lowest n. */
+static inline size_t list_bits(uint32_t *list, size_t listed, uint64_t used, size_t i, size_t n)
+{
+    for (size_t k = 0; k < n; k += 16) {
+        uint32_t bits = (uint32_t)(used >> k) & 0xffff;
+        list_16(list + listed, bits, (uint32_t)(i + k));
+        listed += count_bits(bits);
+    }
+    return listed;
+}
+
+/* Lists the pixels that are not zero in one of a batch's samples, its rows, and those that are.
+ * used[] is room for a bit for each. */
+static void list_rows(const nn_pixel_batch *batch, uint64_t *used, uint32_t *rows, uint32_t *idle)
+{
+    size_t n_rows = 0, n_idle = 0;
+    memset(used, 0, NN_INK_MASKS(batch->inputs));
+    for (size_t b = 0; b < batch->n; b++) {
+        const source one = {.n = 1, .pixels = {sample_pixels(batch, b)}};
+        for (size_t i = 0; i < batch->inputs; i += CHUNK) {
+            used[i / CHUNK] |= used_pixels(&one, i, chunk_size(batch->inputs, i));
+        }
+    }
+    for (size_t i = 0; i < batch->inputs; i += CHUNK) {
+        const size_t n = chunk_size(batch->inputs, i);
+        const uint64_t all = UINT64_MAX >> (CHUNK - n);
+        n_rows = list_bits(rows + 1, n_rows, used[i / CHUNK], i, n);
+        n_idle = list_bits(idle + 1, n_idle, all & ~used[i / CHUNK], i, n);
+    }
+    rows[0] = (uint32_t)n_rows;
+    idle[0] = (uint32_t)n_idle;
+}
+
+/* A whole batch as one tile: x[b][r] is sample b's value in the r-th of the listed rows. */
+typedef struct {
+    float *x;
+    size_t x_stride;
+    const nn_pixel_batch *batch;
+    const uint32_t *rows;
+    const nn_work *work;
+} batch_pack;
+
+static void pack_share(void *context, size_t part)
+{
+    const batch_pack *p = context;
+    const size_t parts = nn_team_size(p->work->team), n = p->batch->n;
+    for (size_t b = n * part / parts; b < n * (part + 1) / parts; b++) {
+        const uint8_t *pixels = sample_pixels(p->batch, b);
+        prefetch_sample(p->batch, n + b);
+        for (size_t r = 0; r < p->rows[0]; r++) {
+            p->x[b * p->x_stride + r] = byte_value[pixels[p->rows[r + 1]]];
+        }
+    }
+}
+
+static void wide_forward_pixels(float *a, size_t stride, float *x, size_t x_stride,
+                                const nn_pixel_batch *batch, const float *w, const float *bias,
+                                uint32_t *lists, const nn_work *work)
+{
+    batch_pack p = {x, x_stride, batch, lists, work};
+    list_rows(batch, (void *)x, lists, lists + list_size(batch->inputs));
+    nn_team_run(work->team, pack_share, &p);
+    multiply(&(gemm){.m = batch->n,
+                     .n = stride,
+                     .k = lists[0],
+                     .a = {x, x_stride, 1},
+                     .b = {w, stride, 1},
+                     .b_rows = lists + 1,
+                     .b_columns = stride,
+                     .c = a,
+                     .c_row = stride,
+                     .end = ADD_BIAS,
+                     .bias = bias,
+                     .work = work});
+}
+
+static void wide_learn_pixels(float *w, float *v, float *g, const float *x, size_t x_stride,
+                              const nn_pixel_batch *batch, const float *delta, size_t stride,
+                              const nn_step *step, const uint32_t *lists, const nn_work *work)
+{
+    const uint32_t *idle = lists + list_size(batch->inputs);
+    multiply(&(gemm){.m = lists[0],
+                     .n = stride,
+                     .k = batch->n,
+                     .a = {x, 1, x_stride},
+                     .b = {delta, stride, 1},
+                     .b_columns = stride,
+                     .c = g,
+                     .c_row = stride,
+                     .c_rows = lists + 1,
+                     .end = TAKE_STEP,
+                     .w = w,
+                     .v = v,
+                     .step = step_vecs_of(step),
+                     .idle = idle + 1,
+                     .n_idle = idle[0],
+                     .work = work});
 }
 
 /* ---- forward ---- */

@@ -271,14 +271,35 @@ static void vector_gradient(float *gw, const float *x, size_t x_stride, const fl
     }
 }
 
+/* Sums `rows` rows of NN_LANES units that lie side by side. */
+static inline void sum_deltas(float *gb, const float *delta, size_t stride, size_t n,
+                              const size_t rows)
+{
+    row sum[TILE];
+    UNROLLED for (size_t k = 0; k < rows; k++)
+    {
+        sum[k] = row_zero();
+    }
+    for (size_t b = 0; b < n; b++) {
+        UNROLLED for (size_t k = 0; k < rows; k++)
+        {
+            sum[k] = row_add(sum[k], row_load(delta + b * stride + k * NN_LANES));
+        }
+    }
+    UNROLLED for (size_t k = 0; k < rows; k++)
+    {
+        row_store(gb + k * NN_LANES, sum[k]);
+    }
+}
+
 static void vector_gradient_bias(float *gb, const float *delta, size_t stride, size_t n)
 {
-    for (size_t o = 0; o < stride; o += NN_LANES) {
-        row sum = row_zero();
-        for (size_t b = 0; b < n; b++) {
-            sum = row_add(sum, row_load(delta + b * stride + o));
-        }
-        row_store(gb + o, sum);
+    size_t o = 0;
+    for (; o + TILE * NN_LANES <= stride; o += TILE * NN_LANES) {
+        sum_deltas(gb + o, delta + o, stride, n, TILE);
+    }
+    for (; o < stride; o += NN_LANES) {
+        sum_deltas(gb + o, delta + o, stride, n, 1);
     }
 }
 
