@@ -156,7 +156,36 @@ static bool is_wide(size_t n, size_t inputs, size_t units)
 
 /* ---- forward ---- */
 
-/* The same from numbers, without a list: hidden layers seldom hold zeros. */
+/* Up to TILE samples from numbers, without a list: hidden layers seldom hold zeros. */
+static inline void forward_few(float *a, size_t stride, const float *x, size_t x_stride,
+                               const float *w, const float *bias, size_t n, size_t inputs,
+                               size_t width, const size_t slots)
+{
+    size_t sample[TILE];
+    UNROLLED for (size_t k = 0; k < slots; k++)
+    {
+        sample[k] = smaller(k, n - 1);
+    }
+    for (size_t o = 0; o < width; o += NN_LANES) {
+        row sum[TILE];
+        UNROLLED for (size_t k = 0; k < slots; k++)
+        {
+            sum[k] = row_zero();
+        }
+        for (size_t i = 0; i < inputs; i++) {
+            row weights = row_load(w + i * stride + o);
+            UNROLLED for (size_t k = 0; k < slots; k++)
+            {
+                sum[k] = row_fma(x[sample[k] * x_stride + i], weights, sum[k]);
+            }
+        }
+        UNROLLED for (size_t k = 0; k < slots; k++)
+        {
+            row_store(a + sample[k] * stride + o, row_add(sum[k], row_load(bias + o)));
+        }
+    }
+}
+
 static void vector_forward(float *a, size_t stride, const float *x, size_t x_stride, const float *w,
                            const float *bias, size_t n, size_t inputs, size_t width,
                            const nn_work *work)
@@ -175,26 +204,13 @@ static void vector_forward(float *a, size_t stride, const float *x, size_t x_str
                          .work = work});
         return;
     }
-    for (size_t first = 0; first < n; first += TILE) {
-        size_t sample[TILE];
-        for (size_t k = 0; k < TILE; k++) {
-            sample[k] = first + k < n ? first + k : n - 1;
-        }
-        for (size_t o = 0; o < width; o += NN_LANES) {
-            row sum[TILE];
-            for (size_t k = 0; k < TILE; k++) {
-                sum[k] = row_zero();
-            }
-            for (size_t i = 0; i < inputs; i++) {
-                row weights = row_load(w + i * stride + o);
-                for (size_t k = 0; k < TILE; k++) {
-                    sum[k] = row_fma(x[sample[k] * x_stride + i], weights, sum[k]);
-                }
-            }
-            for (size_t k = 0; k < TILE; k++) {
-                row_store(a + sample[k] * stride + o, row_add(sum[k], row_load(bias + o)));
-            }
-        }
+    if (n == 1) {
+        forward_few(a, stride, x, x_stride, w, bias, n, inputs, width, 1);
+        return;
+    }
+    for (size_t b = 0; b < n; b += TILE) {
+        forward_few(a + b * stride, stride, x + b * x_stride, x_stride, w, bias, n - b, inputs,
+                    width, TILE);
     }
 }
 
