@@ -162,13 +162,13 @@ static inline void forward_few(float *a, size_t stride, const float *x, size_t x
                                size_t width, const size_t slots)
 {
     size_t sample[TILE];
-    UNROLLED for (size_t k = 0; k < slots; k++)
+    UNROLLED for (size_t k = 0; k < TILE; k++)
     {
         sample[k] = smaller(k, n - 1);
     }
     for (size_t o = 0; o < width; o += NN_LANES) {
         row sum[TILE];
-        UNROLLED for (size_t k = 0; k < slots; k++)
+        UNROLLED for (size_t k = 0; k < TILE; k++)
         {
             sum[k] = row_zero();
         }
@@ -292,7 +292,7 @@ static inline void sum_deltas(float *gb, const float *delta, size_t stride, size
                               const size_t rows)
 {
     row sum[TILE];
-    UNROLLED for (size_t k = 0; k < rows; k++)
+    UNROLLED for (size_t k = 0; k < TILE; k++)
     {
         sum[k] = row_zero();
     }
