@@ -664,17 +664,21 @@ static inline void learn_block(float *w, float *v, float x[SLOTS][CHUNK], uint64
     }
 }
 
-/* The same for any batch; returns the rows that had a gradient. */
+/* All of that; returns the rows. */
+static inline uint64_t learn_alone(float *w, float *v, float *space, const nn_pixel_batch *batch,
+                                   size_t i, const float *delta, size_t stride, const step_vecs *s)
+{
+    alignas(64) float room[SLOTS][CHUNK];
+    const chunk_pack c = packed_chunk(space, batch, 0, i, room);
+#define LEARN(slots) learn_block(w, v, c.x, c.rows, delta, stride, batch->n, s, slots)
+    WITH_SLOTS(batch->n, LEARN)
+    return c.rows;
+}
+
+/* The same for a batch of several tiles. */
 static inline uint64_t learn_chunk(float *w, float *v, float *space, const nn_pixel_batch *batch,
                                    size_t i, const float *delta, size_t stride, const step_vecs *s)
 {
-    if (batch->n <= SLOTS) {
-        alignas(64) float room[SLOTS][CHUNK];
-        const chunk_pack c = packed_chunk(space, batch, 0, i, room);
-#define LEARN(slots) learn_block(w, v, c.x, c.rows, delta, stride, batch->n, s, slots)
-        WITH_SLOTS(batch->n, LEARN)
-        return c.rows;
-    }
     alignas(64) chunk_gradient g;
     const uint64_t used = gradient_chunk(g, space, batch, i, delta, stride);
     for (uint64_t rows = used; rows;) {
@@ -698,8 +702,10 @@ static void vector_learn_pixels(float *w, float *v, float *g, float *x, size_t x
         const uint64_t all = UINT64_MAX >> (CHUNK - chunk_size(batch->inputs, i));
         for (size_t o = 0; o < stride; o += NN_LANES) {
             float *wi = w + i * stride + o, *vi = v + i * stride + o;
-            uint64_t idle = all & ~learn_chunk(wi, vi, x, batch, i, delta + o, stride, &s);
-            while (idle) {
+            uint64_t used = batch->n <= SLOTS
+                                ? learn_alone(wi, vi, x, batch, i, delta + o, stride, &s)
+                                : learn_chunk(wi, vi, x, batch, i, delta + o, stride, &s);
+            for (uint64_t idle = all & ~used; idle;) {
                 size_t place = take_bit(&idle) * stride;
                 step_idle_row(wi + place, vi + place, &s, decays);
             }
