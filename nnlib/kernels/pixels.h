@@ -475,16 +475,19 @@ static inline void forward_block(float *a, size_t stride, size_t n, float x[SLOT
                                  const float *w, uint64_t rows, const size_t slots)
 {
     row sum[SLOTS];
-    for (size_t k = 0; k < slots; k++) {
+    UNROLLED for (size_t k = 0; k < SLOTS; k++)
+    {
         sum[k] = k < n ? row_load(a + k * stride) : row_zero();
     }
     for (size_t r = 0; rows; r++) {
         row weights = row_load(w + take_bit(&rows) * stride);
-        for (size_t k = 0; k < slots; k++) {
+        UNROLLED for (size_t k = 0; k < slots; k++)
+        {
             sum[k] = row_fma(x[k][r], weights, sum[k]);
         }
     }
-    for (size_t k = 0; k < slots; k++) {
+    UNROLLED for (size_t k = 0; k < slots; k++)
+    {
         if (k < n) {
             row_store(a + k * stride, sum[k]);
         }

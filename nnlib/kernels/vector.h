@@ -58,7 +58,7 @@ typedef struct {
 #define UNROLLED _Pragma("GCC unroll 16")
 #endif
 
-#define EACH_VEC for (size_t k = 0; k < VECS; k++)
+#define EACH_VEC UNROLLED for (size_t k = 0; k < VECS; k++)
 
 static inline row row_load(const float *from)
 {
