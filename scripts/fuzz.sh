@@ -110,7 +110,7 @@ cmake --preset dev -B "$covered" -DNN_COVERAGE=ON -DCMAKE_C_COMPILER=gcc \
 cmake --build "$covered" --target fuzzers >&2
 # The targets write files and wait until they are on the disk; in memory that takes no time.
 [ ! -w /dev/shm ] || export TMPDIR=${TMPDIR:-/dev/shm}
-work=$(mktemp -d "${TMPDIR:-/tmp}/fuzz-XXXXXX")
+work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 printf '| target | executions | a second | CPU-hours | inputs kept | lines reached | finds |\n'

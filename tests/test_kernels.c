@@ -241,6 +241,7 @@ static void check_forward(const nn_kernels *kernels, shape s)
 Test(kernels, forward_agrees_with_the_reference)
 {
     on_many_shapes(check_forward);
+    on_one_shape(check_forward, 150, 784, 15, 1);   /* more samples than keep their numbers */
     on_one_shape(check_forward, 260, 1041, 225, 1); /* several blocks both ways */
     on_one_shape(check_forward, 16, 784, 65, 3);    /* shares of 32, 32 and 16 units */
     on_one_shape(check_forward, 16, 784, 65, 4);    /* and of none */
@@ -323,6 +324,8 @@ static void check_gradient(const nn_kernels *kernels, shape s)
 Test(kernels, gradient_agrees_with_the_reference)
 {
     on_many_shapes(check_gradient);
+    on_one_shape(check_gradient, 128, 784, 15, 1); /* as many samples as keep their numbers */
+    on_one_shape(check_gradient, 150, 784, 15, 1); /* and more */
 }
 
 static void check_learn(const nn_kernels *kernels, shape s)
@@ -365,6 +368,8 @@ static void check_learn(const nn_kernels *kernels, shape s)
 Test(kernels, step_and_learn_agree_with_the_reference)
 {
     on_many_shapes(check_learn);
+    on_one_shape(check_learn, 128, 784, 15, 1);
+    on_one_shape(check_learn, 150, 784, 15, 1);
     on_one_shape(check_learn, 1041, 40, 257, 1);
     on_one_shape(check_learn, 400, 30, 80, 3);
     on_one_shape(check_learn, 400, 30, 80, 4);

@@ -17,7 +17,7 @@
 #define NN_KERNELS_GEMM_H
 
 #define GEMM_N (GEMM_ROWS * NN_LANES)
-#define BLOCK_K ((size_t)1024)
+#define BLOCK_K ((size_t)1024)     /* products of a sum before it waits */
 #define BLOCK ((size_t)256 * 1024) /* numbers that stay in the second-level cache */
 
 /* A matrix in memory: element [r][c] is at[r * row + c * column], and one of the two steps is 1. */
