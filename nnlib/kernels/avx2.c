@@ -75,7 +75,7 @@ static inline uint32_t vec_at_most(vec x, vec y)
 
 static inline vec vec_negate(vec v)
 {
-    return _mm256_xor_ps(v, _mm256_set1_ps(-0.0f));
+    return -v;
 }
 
 static inline vec vec_fma(vec x, vec y, vec z)

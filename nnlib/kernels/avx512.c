@@ -40,6 +40,12 @@ static inline vec vec_mul(vec x, vec y)
     return _mm512_mul_ps(x, y);
 }
 
+#define HAVE_MUL_DOWN 1
+static inline vec vec_mul_down(vec x, vec y)
+{
+    return _mm512_mul_round_ps(x, y, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+
 static inline vec vec_bytes(const uint8_t *from)
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)from);
@@ -76,7 +82,7 @@ static inline uint32_t vec_at_most(vec x, vec y)
 
 static inline vec vec_negate(vec v)
 {
-    return _mm512_xor_ps(v, _mm512_set1_ps(-0.0f));
+    return -v;
 }
 
 static inline vec vec_fma(vec x, vec y, vec z)
@@ -132,6 +138,19 @@ static inline uint64_t used_in_chunk(const uint8_t *const *pixels, size_t count,
     return _mm512_test_epi8_mask(any, any);
 }
 
+/* to[i] = all words i of `count` arrays, or-ed */
+static inline void or_words(uint64_t *to, const uint8_t *const *from, size_t count, size_t words)
+{
+    for (size_t i = 0; i < words; i += 8) {
+        const __mmask8 there = words - i < 8 ? (__mmask8)((1u << (words - i)) - 1) : 0xff;
+        __m512i any = _mm512_setzero_si512();
+        for (size_t b = 0; b < count; b++) {
+            any = _mm512_or_si512(any, _mm512_maskz_loadu_epi64(there, from[b] + i * sizeof *to));
+        }
+        _mm512_mask_storeu_epi64(to + i, there, any);
+    }
+}
+
 static inline void list_16(uint32_t *list, uint32_t bits, uint32_t i)
 {
     const __m512i lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
@@ -157,17 +176,6 @@ static inline bytes_64 expand_64(uint64_t used, uint64_t inked, const uint8_t *b
 static inline void bytes_store(uint8_t *to, bytes_64 bytes)
 {
     _mm512_storeu_si512(to, bytes);
-}
-
-/* The first 16 of 64 bytes, and the others before them. */
-static inline vec bytes_low(bytes_64 bytes)
-{
-    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm512_castsi512_si128(bytes)));
-}
-
-static inline bytes_64 bytes_next(bytes_64 bytes)
-{
-    return _mm512_alignr_epi64(bytes, bytes, 2);
 }
 
 /* Writes those of 64 pixels whose bits are set, and nothing else. */

@@ -3,9 +3,9 @@
  *
  * Only one pixel in five of a digit is inked, and much the same ones in many digits. A tile of
  * SLOTS samples walks the pixels that are not zero in at least one of them: its rows, for they are
- * rows of the weight matrix. Forward goes tile by tile, packing the tile's values side by side, 64
- * pixels (a chunk) at a time. The gradient walks the same packs, but all tiles of a chunk before
- * the next chunk, so that the chunk's sums stay in the first cache.
+ * rows of the weight matrix. Forward lists a tile's rows, brings each sample's bytes in them
+ * together, and makes numbers of these, 64 rows (a block) at a time, which it multiplies while they
+ * are in the first cache. The gradient walks the same lists and numbers again.
  */
 #ifndef NN_KERNELS_PIXELS_H
 #define NN_KERNELS_PIXELS_H
@@ -22,11 +22,17 @@
 
 /* ---- bytes to numbers ---- */
 
-/* p / 255 correctly rounded, without a division: 1 / 255 is taken as the sum of two numbers. */
+/* p / 255 correctly rounded, without a division: 1 / 255 is taken as the sum of two numbers, or,
+ * the float next to it being the larger one, each product is rounded down. */
 static inline vec vec_over_255(vec p)
 {
-    const float high = 1.0f / 255, low = (float)(1.0 / 255 - (double)high);
+    const float high = 1.0f / 255;
+#ifdef HAVE_MUL_DOWN
+    return vec_mul_down(p, vec_set(high));
+#else
+    const float low = (float)(1.0 / 255 - (double)high);
     return vec_fma(p, vec_set(high), vec_mul(p, vec_set(low)));
+#endif
 }
 
 static void vector_load_pixels(float *x, size_t x_stride, const nn_pixel_batch *batch)
@@ -53,8 +59,13 @@ static inline size_t chunk_size(size_t inputs, size_t i)
     return smaller(CHUNK, inputs - i);
 }
 
-/* Up to SLOTS samples, and where their pixels are read from. With ink, these are the pixels from
- * here on that are not zero, and the masks are those of the whole sample. */
+static inline size_t count_chunks(size_t inputs)
+{
+    return (inputs + CHUNK - 1) / CHUNK;
+}
+
+/* Up to SLOTS samples, and where their pixels are read from. With ink, these are the pixels that
+ * are not zero, and the masks tell which. */
 typedef struct {
     size_t n;
     const uint8_t *pixels[SLOTS], *masks[SLOTS];
@@ -106,16 +117,6 @@ static inline uint64_t mask_at(const source *s, size_t b, size_t i)
     return mask;
 }
 
-/* The same from ink. */
-static inline uint64_t used_ink(const source *s, size_t i)
-{
-    uint64_t used = 0;
-    for (size_t b = 0; b < s->n; b++) {
-        used |= mask_at(s, b, i);
-    }
-    return used;
-}
-
 /* The lowest set bit leaves a word; CHUNK if there is none. */
 NN_WRAPS static inline size_t take_bit(uint64_t *bits)
 {
@@ -127,6 +128,52 @@ NN_WRAPS static inline size_t take_bit(uint64_t *bits)
 static inline size_t count_bits(uint64_t bits)
 {
     return (size_t)__builtin_popcountll(bits);
+}
+
+/* ---- lists ---- */
+
+/* Each list of rows has so many entries: their number, the rows, and what list_16 writes behind
+ * them. */
+static inline size_t list_size(size_t inputs)
+{
+    return 1 + inputs + NN_LANES;
+}
+
+/* Appends i + k to the list for each bit k of `used` that is set. */
+static inline size_t list_bits(uint32_t *list, size_t listed, uint64_t used, size_t i)
+{
+    UNROLLED for (size_t k = 0; k < CHUNK; k += 16)
+    {
+        uint32_t bits = (uint32_t)(used >> k) & 0xffff;
+        list_16(list + listed, bits, (uint32_t)(i + k));
+        listed += count_bits(bits);
+    }
+    return listed;
+}
+
+/* ---- looking ahead ---- */
+
+#define PLACES_AHEAD ((size_t)100) /* samples from one that is asked for to one whose place is */
+
+/* Samples come in random order from a set larger than the caches, so the memory is asked for later
+ * ones, the next tile's, while these are computed, a few cache lines at a time. Where a record of
+ * ink begins is asked for before that; where it ends is not looked up, that would be waiting too.
+ * To a compiler a function that only asks does nothing, so a call of it might be left out. */
+ALWAYS_INLINE void prefetch_sample(const nn_pixel_batch *batch, size_t b)
+{
+    const size_t line = 64, known = batch->n + batch->ahead;
+    const bool ink = takes_ink(batch);
+    if (b >= known) {
+        return;
+    }
+    const uint8_t *from = ink ? sample_ink(batch, b) : sample_pixels(batch, b);
+    const size_t size = ink ? batch->ink->typical : batch->inputs + line - 1;
+    if (ink && batch->index && b + PLACES_AHEAD < known) {
+        __builtin_prefetch(&batch->ink->start[batch->index[b + PLACES_AHEAD]]);
+    }
+    for (size_t k = 0; k < size; k += line) {
+        __builtin_prefetch(from + k, 0, 2); /* as far as the second cache */
+    }
 }
 
 /* ---- packing ---- */
@@ -166,219 +213,138 @@ static inline size_t slots_for(size_t n)
         CALL(SLOTS);                                                                               \
     }
 
-/* A chunk of a tile: x[k][r] is the k-th sample's value in the r-th row; slots beyond the tile hold
- * 0. */
+/* What forward leaves of a tile for its gradient. */
+typedef float block[SLOTS][CHUNK]; /* [k][r]: sample k's value in the block's row r */
 typedef struct {
-    uint64_t rows; /* a bit for each pixel of the chunk */
-    float (*x)[CHUNK];
-} chunk_pack;
+    size_t n;       /* samples */
+    uint64_t *used; /* a bit for each pixel: whether it is a row */
+    uint32_t *rows; /* how many, and which */
+    block *x;       /* numbers, a block for each CHUNK rows */
+    uint8_t *bytes; /* [SLOTS][line], what they are made of */
+    size_t line;
+} tile_pack;
 
-/* What waits for the gradient in the work space: a block for each tile and chunk, aligned. It holds
- * the numbers, or, where these are quickly made again, bytes. */
-#if HAVE_INK
-typedef uint8_t packed;
-#else
-typedef float packed;
-#endif
-
-typedef struct {
-    alignas(64) packed values[SLOTS][CHUNK];
-    uint64_t rows;
-} block;
-
-/* Without a gradient to come, all tiles use the same blocks. */
-static inline block *block_at(float *space, const nn_pixel_batch *batch, size_t first, size_t i)
-{
-    const size_t chunks = (batch->inputs + CHUNK - 1) / CHUNK;
-    const size_t tile = batch->learning ? first / SLOTS : 0;
-    const size_t beyond = (uintptr_t)space % alignof(block);
-    char *begin = (char *)space + (alignof(block) - beyond) % alignof(block);
-    return (block *)(void *)begin + tile * chunks + i / CHUNK;
-}
-
-static inline void clear_slots(float x[SLOTS][CHUNK], size_t n)
-{
-    for (size_t k = n; k < slots_for(n); k++) {
-        memset(x[k], 0, CHUNK * sizeof *x[k]);
-    }
-}
-
-#if HAVE_INK
 #define KEPT ((size_t)128) /* samples whose numbers the second cache has room for */
 
-/* Whether the numbers wait after all, and not the bytes. */
+/* Whether the numbers wait for the gradient, or the bytes. */
 static inline bool keeps_numbers(const nn_pixel_batch *batch)
 {
     return batch->learning && batch->n <= KEPT;
 }
 
-/* Where they wait: behind the blocks. */
-static inline float (*numbers_at(float *space, const nn_pixel_batch *batch, size_t first,
-                                 size_t i))[CHUNK]
+/* A tile's place in the work space. What does not wait has the same place for all tiles; without a
+ * gradient to come, nothing waits. */
+static inline tile_pack pack_at(float *space, const nn_pixel_batch *batch, size_t first)
 {
-    const size_t chunks = (batch->inputs + CHUNK - 1) / CHUNK;
-    const size_t behind = (batch->n + SLOTS - 1) / SLOTS * SLOTS;
-    float(*numbers)[CHUNK] = (void *)block_at(space, batch, behind, 0);
-    return numbers + (first / SLOTS * chunks + i / CHUNK) * SLOTS;
+    const size_t line = 64; /* of the cache; all sizes below are multiples of it */
+    const size_t chunks = count_chunks(batch->inputs), tile = batch->learning ? first / SLOTS : 0;
+    const size_t used = (chunks * sizeof(uint64_t) + line - 1) / line * line;
+    const size_t rows = (chunks * CHUNK + 2 * NN_LANES) * sizeof(uint32_t);
+    const size_t numbers = chunks * sizeof(block), bytes = SLOTS * (chunks + 1) * CHUNK;
+    const bool keeps = keeps_numbers(batch);
+    const size_t shared = keeps ? bytes : sizeof(block),
+                 own = used + rows + (keeps ? numbers : bytes);
+    char *begin = (char *)space + (line - (uintptr_t)space % line) % line;
+    char *at = begin + shared + tile * own;
+    return (tile_pack){.n = smaller(SLOTS, batch->n - first),
+                       .used = (void *)at,
+                       .rows = (void *)(at + used),
+                       .x = (void *)(keeps ? at + used + rows : begin),
+                       .bytes = (void *)(keeps ? begin : at + used + rows),
+                       .line = (chunks + 1) * CHUNK};
 }
 
-/* Packs rows that are known, `vecs` vectors of them. */
-static inline void pack_rows(float x[SLOTS][CHUNK], block *p, source *tile,
-                             const nn_pixel_batch *batch, size_t i, const size_t vecs)
+/* Brings together the bytes that a sample has in a tile's rows. */
+static inline void gather_bytes(const tile_pack *p, size_t k, const source *tile,
+                                const nn_pixel_batch *batch)
 {
-    const bool ink = takes_ink(batch), keep_bytes = batch->learning && !keeps_numbers(batch);
-    for (size_t k = 0; k < tile->n; k++) {
-        bytes_64 bytes;
-        if (ink) {
-            uint64_t inked = mask_at(tile, k, i);
-            bytes = expand_64(p->rows, inked, tile->pixels[k]);
-            tile->pixels[k] += count_bits(inked);
+    uint8_t *to = p->bytes + k * p->line;
+    const uint8_t *from = tile->pixels[k];
+#ifdef HAVE_COMPRESS
+    for (size_t c = 0; c < count_chunks(batch->inputs); c++) {
+        if (takes_ink(batch)) {
+            const uint64_t inked = mask_at(tile, k, c * CHUNK);
+            bytes_store(to, expand_64(p->used[c], inked, from));
+            from += count_bits(inked);
         } else {
-            bytes = compress_64(p->rows, tile->pixels[k] + i);
+            bytes_store(to, compress_64(p->used[c], from));
+            from += CHUNK;
         }
-        if (keep_bytes) {
-            bytes_store(p->values[k], bytes);
-        }
-        UNROLLED for (size_t v = 0; v < vecs; v++)
-        {
-            vec_store(x[k] + v * VEC_LANES, vec_over_255(bytes_low(bytes)));
-            bytes = bytes_next(bytes);
-        }
+        to += count_bits(p->used[c]);
     }
-}
-
-/* Packs a chunk of a tile; `room` is for its numbers where they are not kept. */
-static inline chunk_pack pack_chunk(float *space, const nn_pixel_batch *batch, source *tile,
-                                    size_t first, size_t i, float room[SLOTS][CHUNK])
-{
-    block *p = block_at(space, batch, first, i);
-    float(*x)[CHUNK] = keeps_numbers(batch) ? numbers_at(space, batch, first, i) : room;
-    p->rows =
-        takes_ink(batch) ? used_ink(tile, i) : used_pixels(tile, i, chunk_size(batch->inputs, i));
-    switch ((count_bits(p->rows) + VEC_LANES - 1) / VEC_LANES) {
-    case 0:
-        break;
-    case 1:
-        pack_rows(x, p, tile, batch, i, 1);
-        break;
-    case 2:
-        pack_rows(x, p, tile, batch, i, 2);
-        break;
-    case 3:
-        pack_rows(x, p, tile, batch, i, 3);
-        break;
-    default:
-        pack_rows(x, p, tile, batch, i, CHUNK / VEC_LANES);
-    }
-    clear_slots(x, tile->n);
-    return (chunk_pack){p->rows, x};
-}
-
-/* The same chunk, for the gradient. */
-static inline chunk_pack packed_chunk(float *space, const nn_pixel_batch *batch, size_t first,
-                                      size_t i, float room[SLOTS][CHUNK])
-{
-    const block *p = block_at(space, batch, first, i);
-    const size_t n = smaller(SLOTS, batch->n - first), n_rows = count_bits(p->rows);
-    if (keeps_numbers(batch)) {
-        return (chunk_pack){p->rows, numbers_at(space, batch, first, i)};
-    }
-    for (size_t r = 0; r < n_rows; r += VEC_LANES) {
-        for (size_t k = 0; k < n; k++) {
-            vec_store(room[k] + r, vec_over_255(vec_bytes(p->values[k] + r)));
-        }
-    }
-    clear_slots(room, n);
-    return (chunk_pack){p->rows, room};
-}
 #else
-static inline chunk_pack pack_chunk(float *space, const nn_pixel_batch *batch, source *tile,
-                                    size_t first, size_t i, float room[SLOTS][CHUNK])
-{
-    block *p = block_at(space, batch, first, i);
-    uint8_t pixels[CHUNK];
-    size_t n_rows = 0;
-    p->rows = used_pixels(tile, i, chunk_size(batch->inputs, i));
-    for (uint64_t left = p->rows; left; n_rows++) {
-        pixels[n_rows] = (uint8_t)take_bit(&left);
+    (void)batch;
+    for (size_t r = 0; r < p->rows[0]; r++) {
+        to[r] = from[p->rows[r + 1]];
     }
-    for (size_t k = 0; k < tile->n; k++) {
-        for (size_t r = 0; r < n_rows; r++) {
-            p->values[k][r] = byte_value[tile->pixels[k][i + pixels[r]]];
+#endif
+}
+
+/* Tells a tile's rows apart. */
+static inline void find_rows(const tile_pack *p, const source *tile, const nn_pixel_batch *batch)
+{
+    const bool ink = takes_ink(batch);
+    size_t n_rows = 0;
+#ifdef HAVE_COMPRESS
+    if (ink) {
+        or_words(p->used, tile->masks, tile->n, count_chunks(batch->inputs));
+    }
+#endif
+    for (size_t i = 0; i < batch->inputs; i += CHUNK) {
+        uint64_t *used = &p->used[i / CHUNK];
+        if (!ink) {
+            *used = used_pixels(tile, i, chunk_size(batch->inputs, i));
+        }
+        n_rows = list_bits(p->rows + 1, n_rows, *used, i);
+    }
+    p->rows[0] = (uint32_t)n_rows;
+}
+
+/* Finds a tile's rows, and its bytes in them. */
+static inline tile_pack pack_tile(float *space, const nn_pixel_batch *batch, size_t first)
+{
+    const tile_pack p = pack_at(space, batch, first);
+    const source tile = source_of(batch, first, takes_ink(batch));
+    find_rows(&p, &tile, batch);
+    for (size_t k = 0; k < p.n; k++) {
+        gather_bytes(&p, k, &tile, batch);
+    }
+    return p;
+}
+
+/* The rows of block j. */
+static inline size_t block_rows(const tile_pack *p, size_t j)
+{
+    return smaller(CHUNK, p->rows[0] - j * CHUNK);
+}
+
+static inline size_t count_blocks(const tile_pack *p)
+{
+    return count_chunks(p->rows[0]);
+}
+
+/* Where the numbers of block j are. */
+static inline block *block_at(const tile_pack *p, const nn_pixel_batch *batch, size_t j)
+{
+    return p->x + (keeps_numbers(batch) ? j : 0);
+}
+
+/* Makes numbers of block j; slots beyond the tile that a loop takes get 0. */
+static inline void fill_block(block x, const tile_pack *p, size_t j)
+{
+    for (size_t k = 0; k < p->n; k++) {
+        const uint8_t *bytes = p->bytes + k * p->line + j * CHUNK;
+        UNROLLED for (size_t r = 0; r < CHUNK; r += VEC_LANES)
+        {
+            vec_store(x[k] + r, vec_over_255(vec_bytes(bytes + r)));
         }
     }
-    clear_slots(p->values, tile->n);
-    (void)room;
-    return (chunk_pack){p->rows, p->values};
-}
-
-static inline chunk_pack packed_chunk(float *space, const nn_pixel_batch *batch, size_t first,
-                                      size_t i, float room[SLOTS][CHUNK])
-{
-    block *p = block_at(space, batch, first, i);
-    (void)room;
-    return (chunk_pack){p->rows, p->values};
-}
-#endif
-
-/* ---- looking ahead ---- */
-
-#define AHEAD ((size_t)64)         /* samples from one that is computed to one that is fetched */
-#define PLACES_AHEAD ((size_t)100) /* and on to one whose place is found out */
-
-/* Samples come in random order from a set larger than the caches, so the memory is asked for later
- * ones while these are computed, a few cache lines at a time. Where a record of ink begins is asked
- * for before that; where it ends is not looked up, that would be waiting too. To a compiler a
- * function that only asks does nothing, so a call of it might be left out. */
-__attribute__((always_inline)) static inline void prefetch_sample(const nn_pixel_batch *batch,
-                                                                  size_t b)
-{
-    const size_t line = 64, known = batch->n + batch->ahead;
-    const bool ink = takes_ink(batch);
-    if (b >= known) {
-        return;
-    }
-    const uint8_t *from = ink ? sample_ink(batch, b) : sample_pixels(batch, b);
-    const size_t size = ink ? batch->ink->typical : batch->inputs + line - 1;
-    if (ink && batch->index && b + PLACES_AHEAD < known) {
-        __builtin_prefetch(&batch->ink->start[batch->index[b + PLACES_AHEAD]]);
-    }
-    for (size_t k = 0; k < size; k += line) {
-        __builtin_prefetch(from + k, 0, 2); /* as far as the second cache */
-    }
-}
-
-/* For a tile of n samples from `first` on whose chunk at pixel i is next. In use, where no batch is
- * known but this one, the next tile is asked for. */
-__attribute__((always_inline)) static inline void prefetch_part(const nn_pixel_batch *batch,
-                                                                size_t first, size_t n, size_t i)
-{
-    const size_t inputs = batch->inputs, ahead = batch->learning ? AHEAD : SLOTS;
-    const size_t end = n * smaller(i + CHUNK, inputs) / inputs;
-    for (size_t k = n * i / inputs; k < end; k++) {
-        prefetch_sample(batch, first + ahead + k);
+    for (size_t k = p->n; k < slots_for(p->n); k++) {
+        memset(x[k], 0, sizeof x[k]);
     }
 }
 
 /* ---- wide layers ---- */
-
-/* Each list of rows has so many entries: their number, the rows, and what list_16 writes behind
- * them. */
-static inline size_t list_size(size_t inputs)
-{
-    return 1 + inputs + NN_LANES;
-}
-
-/* Appends i + k to the list for each bit k of `used` that is set among the lowest n. */
-static inline size_t list_bits(uint32_t *list, size_t listed, uint64_t used, size_t i, size_t n)
-{
-    for (size_t k = 0; k < n; k += 16) {
-        uint32_t bits = (uint32_t)(used >> k) & 0xffff;
-        list_16(list + listed, bits, (uint32_t)(i + k));
-        listed += count_bits(bits);
-    }
-    return listed;
-}
 
 /* Lists the pixels that are not zero in one of a batch's samples, its rows, and those that are.
  * used[] is room for a bit for each. */
@@ -395,8 +361,8 @@ static void list_rows(const nn_pixel_batch *batch, uint64_t *used, uint32_t *row
     for (size_t i = 0; i < batch->inputs; i += CHUNK) {
         const size_t n = chunk_size(batch->inputs, i);
         const uint64_t all = UINT64_MAX >> (CHUNK - n);
-        n_rows = list_bits(rows + 1, n_rows, used[i / CHUNK], i, n);
-        n_idle = list_bits(idle + 1, n_idle, all & ~used[i / CHUNK], i, n);
+        n_rows = list_bits(rows + 1, n_rows, used[i / CHUNK], i);
+        n_idle = list_bits(idle + 1, n_idle, all & ~used[i / CHUNK], i);
     }
     rows[0] = (uint32_t)n_rows;
     idle[0] = (uint32_t)n_idle;
@@ -470,17 +436,17 @@ static void wide_learn_pixels(float *w, float *v, float *g, const float *x, size
 
 /* ---- forward ---- */
 
-/* Adds a chunk's products to the sums of n samples: a = a + sum over its rows of x w. */
-static inline void forward_block(float *a, size_t stride, size_t n, float x[SLOTS][CHUNK],
-                                 const float *w, uint64_t rows, const size_t slots)
+/* Adds a block's products to the sums of a tile, or begins them: a = sum over its rows of x w. */
+ALWAYS_INLINE void forward_block(float *a, size_t stride, size_t n, block x, const uint32_t *rows,
+                                 size_t n_rows, const float *w, bool begins, const size_t slots)
 {
     row sum[SLOTS];
     UNROLLED for (size_t k = 0; k < SLOTS; k++)
     {
-        sum[k] = k < n ? row_load(a + k * stride) : row_zero();
+        sum[k] = k < n && !begins ? row_load(a + k * stride) : row_zero();
     }
-    for (size_t r = 0; rows; r++) {
-        row weights = row_load(w + take_bit(&rows) * stride);
+    for (size_t r = 0; r < n_rows; r++) {
+        row weights = row_load(w + rows[r] * stride);
         UNROLLED for (size_t k = 0; k < slots; k++)
         {
             sum[k] = row_fma(x[k][r], weights, sum[k]);
@@ -498,15 +464,21 @@ static inline void forward_block(float *a, size_t stride, size_t n, float x[SLOT
 static inline void forward_tile(float *a, size_t stride, float *space, const nn_pixel_batch *batch,
                                 size_t first, const float *w)
 {
-    const size_t n = smaller(SLOTS, batch->n - first), inputs = batch->inputs;
-    source tile = source_of(batch, first, takes_ink(batch));
-    memset(a, 0, n * stride * sizeof *a);
-    for (size_t i = 0; i < inputs; i += CHUNK) {
-        alignas(64) float room[SLOTS][CHUNK];
-        prefetch_part(batch, first, n, i);
-        const chunk_pack c = pack_chunk(space, batch, &tile, first, i, room);
+    const tile_pack p = pack_tile(space, batch, first);
+    const size_t n = p.n, blocks = count_blocks(&p);
+    if (blocks == 0) {
+        memset(a, 0, n * stride * sizeof *a);
+    }
+    for (size_t j = 0; j < blocks; j++) {
+        float(*x)[CHUNK] = *block_at(&p, batch, j);
+        const uint32_t *rows = p.rows + 1 + j * CHUNK;
+        fill_block(x, &p, j);
+        for (size_t k = n * j / blocks; k < n * (j + 1) / blocks; k++) {
+            prefetch_sample(batch, first + SLOTS + k);
+        }
         for (size_t o = 0; o < stride; o += NN_LANES) {
-#define FORWARD(slots) forward_block(a + o, stride, n, c.x, w + i * stride + o, c.rows, slots)
+#define FORWARD(slots)                                                                             \
+    forward_block(a + o, stride, n, x, rows, block_rows(&p, j), w + o, j == 0, slots)
             WITH_SLOTS(n, FORWARD)
         }
     }
@@ -556,139 +528,139 @@ static void vector_forward_pixels(float *a, size_t stride, float *x, size_t x_st
 
 /* ---- gradient and step ---- */
 
-/* A tile's deltas for NN_LANES units; slots beyond the tile get 0, which adds nothing. */
-static inline void slot_deltas(row d[SLOTS], const float *delta, size_t stride, size_t n,
-                               const size_t slots)
-{
-    for (size_t k = 0; k < slots; k++) {
-        d[k] = k < n ? row_load(delta + k * stride) : row_zero();
-    }
-}
+/* What a tile's gradients come to: they are added to what the tiles before left in g, or begin;
+ * and they wait in g for the next tile, or the step is taken. */
+typedef struct {
+    float *w, *v, *g;
+    size_t stride;
+    step_vecs step;
+} learning;
 
-/* g + sum over the samples of x delta, for AT_ONCE rows from the r-th on: the chain of one row's
- * sum would leave the processor waiting. */
-static inline void add_products(row g[AT_ONCE], float x[SLOTS][CHUNK], size_t r, const row d[SLOTS],
-                                const size_t slots)
+/* That for `at_once` rows from a block's r-th on: the chain of one row's sum would leave the
+ * processor waiting. */
+ALWAYS_INLINE void learn_rows(const learning *l, block x, const uint32_t *rows, size_t r,
+                              const row d[SLOTS], size_t o, const bool begins, const bool ends,
+                              const size_t slots, const size_t at_once)
 {
+    row g[AT_ONCE];
+    size_t place[AT_ONCE];
+    UNROLLED for (size_t j = 0; j < at_once; j++)
+    {
+        place[j] = rows[r + j] * l->stride + o;
+        g[j] = begins ? row_zero() : row_load(l->g + place[j]);
+    }
     UNROLLED for (size_t k = 0; k < slots; k++)
     {
-        UNROLLED for (size_t j = 0; j < AT_ONCE; j++)
+        UNROLLED for (size_t j = 0; j < at_once; j++)
         {
             g[j] = row_fma(x[k][r + j], d[k], g[j]);
         }
     }
+    UNROLLED for (size_t j = 0; j < at_once; j++)
+    {
+        if (ends) {
+            step_row(l->w + place[j], l->v + place[j], g[j], &l->step);
+        } else {
+            row_store(l->g + place[j], g[j]);
+        }
+    }
 }
 
-/* The gradients of a chunk's rows, and a place for those of rows that are none. */
-typedef float chunk_gradient[CHUNK + 1][NN_LANES];
-
-/* Adds a tile's products to the gradients of a chunk. */
-static inline void gradient_block(chunk_gradient g, float x[SLOTS][CHUNK], uint64_t rows,
-                                  const float *delta, size_t stride, size_t n, const size_t slots)
+/* The same for all rows of a tile and NN_LANES units, o being the first. Slots beyond the tile get
+ * deltas of 0, which add nothing. */
+ALWAYS_INLINE void learn_units(learning l, const tile_pack *p, const nn_pixel_batch *batch,
+                               const float *delta, size_t o, const bool begins, const bool ends,
+                               const size_t slots)
 {
     row d[SLOTS];
-    slot_deltas(d, delta, stride, n, slots);
-    for (size_t r = 0; rows; r += AT_ONCE) {
-        float *to[AT_ONCE];
-        row sum[AT_ONCE];
-        UNROLLED for (size_t j = 0; j < AT_ONCE; j++)
-        {
-            to[j] = g[take_bit(&rows)];
-            sum[j] = row_load(to[j]);
+    UNROLLED for (size_t k = 0; k < SLOTS; k++)
+    {
+        d[k] = k < p->n ? row_load(delta + k * l.stride + o) : row_zero();
+    }
+    for (size_t j = 0; j < count_blocks(p); j++) {
+        float(*x)[CHUNK] = *block_at(p, batch, j);
+        const uint32_t *rows = p->rows + 1 + j * CHUNK;
+        const size_t n = block_rows(p, j);
+        size_t r = 0;
+        if (!keeps_numbers(batch)) {
+            fill_block(x, p, j);
         }
-        add_products(sum, x, r, d, slots);
-        UNROLLED for (size_t j = 0; j < AT_ONCE; j++)
-        {
-            row_store(to[j], sum[j]);
+        for (; r + AT_ONCE <= n; r += AT_ONCE) {
+            learn_rows(&l, x, rows, r, d, o, begins, ends, slots, AT_ONCE);
+        }
+        for (; r < n; r++) {
+            learn_rows(&l, x, rows, r, d, o, begins, ends, slots, 1);
         }
     }
 }
 
-/* The gradients of a chunk's rows for NN_LANES units, from the packs that forward_pixels left;
- * returns the rows. */
-static inline uint64_t gradient_chunk(chunk_gradient g, float *space, const nn_pixel_batch *batch,
-                                      size_t i, const float *delta, size_t stride)
+/* The first of several tiles has all SLOTS samples. */
+static void learn_tile(const learning *l, const tile_pack *p, const nn_pixel_batch *batch,
+                       const float *delta, bool begins, bool ends)
 {
-    uint64_t used = 0;
-    memset(g, 0, sizeof(chunk_gradient));
-    for (size_t first = 0; first < batch->n; first += SLOTS) {
-        const size_t n = smaller(SLOTS, batch->n - first);
-        alignas(64) float room[SLOTS][CHUNK];
-        const chunk_pack c = packed_chunk(space, batch, first, i, room);
-#define GRADIENT(slots) gradient_block(g, c.x, c.rows, delta + first * stride, stride, n, slots)
-        WITH_SLOTS(n, GRADIENT)
-        used |= c.rows;
+    for (size_t o = 0; o < l->stride; o += NN_LANES) {
+        if (begins && ends) {
+#define ALONE(slots) learn_units(*l, p, batch, delta, o, true, true, slots)
+            WITH_SLOTS(p->n, ALONE)
+        } else if (begins) {
+            learn_units(*l, p, batch, delta, o, true, false, SLOTS);
+        } else if (ends) {
+#define END(slots) learn_units(*l, p, batch, delta, o, false, true, slots)
+            WITH_SLOTS(p->n, END)
+        } else {
+#define GO_ON(slots) learn_units(*l, p, batch, delta, o, false, false, slots)
+            WITH_SLOTS(p->n, GO_ON)
+        }
     }
-    return used;
 }
 
 static void vector_gradient_pixels(float *gw, float *x, const nn_pixel_batch *batch,
                                    const float *delta, size_t stride)
 {
+    const learning l = {.g = gw, .stride = stride};
     nn_pixel_batch again = *batch;
-    again.learning = true; /* the blocks of all tiles wait */
+    again.learning = false; /* one tile after the other, nothing waits */
+    memset(gw, 0, batch->inputs * stride * sizeof *gw);
     for (size_t first = 0; first < batch->n; first += SLOTS) {
-        source tile = source_of(batch, first, takes_ink(batch));
-        for (size_t i = 0; i < batch->inputs; i += CHUNK) {
-            alignas(64) float room[SLOTS][CHUNK];
-            pack_chunk(x, &again, &tile, first, i, room);
-        }
-    }
-    for (size_t i = 0; i < batch->inputs; i += CHUNK) {
-        for (size_t o = 0; o < stride; o += NN_LANES) {
-            alignas(64) chunk_gradient g;
-            gradient_chunk(g, x, &again, i, delta + o, stride);
-            for (size_t r = 0; r < chunk_size(batch->inputs, i); r++) {
-                row_store(gw + (i + r) * stride + o, row_load(g[r]));
-            }
-        }
+        const tile_pack p = pack_tile(x, &again, first);
+        learn_tile(&l, &p, &again, delta + first * stride, false, false);
     }
 }
 
-/* Gradient and step of a chunk's rows for a batch of one tile: the gradients stay in registers. */
-static inline void learn_block(float *w, float *v, float x[SLOTS][CHUNK], uint64_t rows,
-                               const float *delta, size_t stride, size_t n, const step_vecs *s,
-                               const size_t slots)
+/* A bit for each pixel of a chunk: whether it is a row of one of the tiles. */
+static inline uint64_t used_in_batch(float *space, const nn_pixel_batch *batch, size_t chunk)
 {
-    row d[SLOTS];
-    slot_deltas(d, delta, stride, n, slots);
-    for (size_t r = 0; rows; r += AT_ONCE) {
-        row g[AT_ONCE];
-        UNROLLED for (size_t j = 0; j < AT_ONCE; j++)
-        {
-            g[j] = row_zero();
-        }
-        add_products(g, x, r, d, slots);
-        UNROLLED for (size_t j = 0; j < AT_ONCE && rows; j++)
-        {
-            size_t place = take_bit(&rows) * stride;
-            step_row(w + place, v + place, g[j], s);
-        }
-    }
-}
-
-/* All of that; returns the rows. */
-static inline uint64_t learn_alone(float *w, float *v, float *space, const nn_pixel_batch *batch,
-                                   size_t i, const float *delta, size_t stride, const step_vecs *s)
-{
-    alignas(64) float room[SLOTS][CHUNK];
-    const chunk_pack c = packed_chunk(space, batch, 0, i, room);
-#define LEARN(slots) learn_block(w, v, c.x, c.rows, delta, stride, batch->n, s, slots)
-    WITH_SLOTS(batch->n, LEARN)
-    return c.rows;
-}
-
-/* The same for a batch of several tiles. */
-static inline uint64_t learn_chunk(float *w, float *v, float *space, const nn_pixel_batch *batch,
-                                   size_t i, const float *delta, size_t stride, const step_vecs *s)
-{
-    alignas(64) chunk_gradient g;
-    const uint64_t used = gradient_chunk(g, space, batch, i, delta, stride);
-    for (uint64_t rows = used; rows;) {
-        size_t r = take_bit(&rows);
-        step_row(w + r * stride, v + r * stride, row_load(g[r]), s);
+    uint64_t used = 0;
+    for (size_t first = 0; first < batch->n; first += SLOTS) {
+        used |= pack_at(space, batch, first).used[chunk];
     }
     return used;
+}
+
+/* The gradients of a chunk's rows that are not the first tile's begin with 0. */
+static void clear_gradients(const learning *l, size_t chunk, uint64_t rows)
+{
+    while (rows) {
+        const size_t r = chunk * CHUNK + take_bit(&rows);
+        memset(l->g + r * l->stride, 0, l->stride * sizeof *l->g);
+    }
+}
+
+/* The step of a chunk's rows that are not the last tile's; and of those that are no rows. */
+static void step_others(const learning *l, size_t chunk, uint64_t rows, uint64_t idle, bool decays)
+{
+    while (rows) {
+        const size_t place = (chunk * CHUNK + take_bit(&rows)) * l->stride;
+        for (size_t o = place; o < place + l->stride; o += NN_LANES) {
+            step_row(l->w + o, l->v + o, row_load(l->g + o), &l->step);
+        }
+    }
+    while (idle) {
+        const size_t place = (chunk * CHUNK + take_bit(&idle)) * l->stride;
+        for (size_t o = place; o < place + l->stride; o += NN_LANES) {
+            step_idle_row(l->w + o, l->v + o, &l->step, decays);
+        }
+    }
 }
 
 static void vector_learn_pixels(float *w, float *v, float *g, float *x, size_t x_stride,
@@ -699,26 +671,27 @@ static void vector_learn_pixels(float *w, float *v, float *g, float *x, size_t x
         wide_learn_pixels(w, v, g, x, x_stride, batch, delta, stride, step, lists, work);
         return;
     }
-    const step_vecs s = step_vecs_of(step);
-    const bool decays = step->l2 != 0;
-    for (size_t i = 0; i < batch->inputs; i += CHUNK) {
-        const uint64_t all = UINT64_MAX >> (CHUNK - chunk_size(batch->inputs, i));
-        for (size_t o = 0; o < stride; o += NN_LANES) {
-            float *wi = w + i * stride + o, *vi = v + i * stride + o;
-            uint64_t used = batch->n <= SLOTS
-                                ? learn_alone(wi, vi, x, batch, i, delta + o, stride, &s)
-                                : learn_chunk(wi, vi, x, batch, i, delta + o, stride, &s);
-            for (uint64_t idle = all & ~used; idle;) {
-                size_t place = take_bit(&idle) * stride;
-                step_idle_row(wi + place, vi + place, &s, decays);
-            }
-        }
+    const learning l = {w, v, g, stride, step_vecs_of(step)};
+    const size_t last = (batch->n - 1) / SLOTS * SLOTS;
+    const uint64_t *in_first = pack_at(x, batch, 0).used, *in_last = pack_at(x, batch, last).used;
+    for (size_t c = 0; last > 0 && c < count_chunks(batch->inputs); c++) {
+        clear_gradients(&l, c, used_in_batch(x, batch, c) & ~in_first[c]);
+    }
+    for (size_t first = 0; first <= last; first += SLOTS) {
+        const tile_pack p = pack_at(x, batch, first);
+        learn_tile(&l, &p, batch, delta + first * stride, first == 0, first == last);
+    }
+    for (size_t c = 0; c < count_chunks(batch->inputs); c++) {
+        const uint64_t all = UINT64_MAX >> (CHUNK - chunk_size(batch->inputs, c * CHUNK));
+        const uint64_t used = used_in_batch(x, batch, c);
+        step_others(&l, c, used & ~in_last[c], all & ~used, step->l2 != 0);
     }
 }
 
 #undef FORWARD
-#undef GRADIENT
-#undef LEARN
+#undef ALONE
+#undef END
+#undef GO_ON
 
 /* ---- ink ---- */
 

@@ -15,6 +15,7 @@
  *   vec_transpose(square)  VEC_LANES rows become columns
  *   vec_sum, vec_max       of all lanes; the sum adds the upper half to the lower until one is left
  *   vec_bytes(p)           VEC_LANES bytes from p, as floats
+ *   vec_mul_down(x, y)     x y, rounded down; there if HAVE_MUL_DOWN is
  *   used_in_chunk          a bit for each of 64 pixels: whether it is not 0 in one of the samples
  *   list_16(list, bits, i) writes i + k for each set bit k < 16, and what it likes behind them
  *
@@ -24,8 +25,8 @@
  *   expand_64(bits, inked, p)
  *                          the same from ink, whose bytes begin at p
  *   bytes_store(to, bytes) all 64
- *   bytes_low(bytes)       the first VEC_LANES, as floats
- *   bytes_next(bytes)      the others, moved to the front
+ *   or_words(to, from, count, words)
+ *                          ors `count` arrays of 64-bit words, at any address
  *   write_chunk(to, bits, p)
  *                          writes what compress_64 returns, and no more than there is
  *
@@ -57,6 +58,9 @@ typedef struct {
 #else
 #define UNROLLED _Pragma("GCC unroll 16")
 #endif
+
+/* A function that is written for constants, of which it is made anew for each. */
+#define ALWAYS_INLINE __attribute__((always_inline)) static inline
 
 #define EACH_VEC UNROLLED for (size_t k = 0; k < VECS; k++)
 
