@@ -196,6 +196,17 @@ static nn_pixel_batch random_pixels(const nn_kernels *kernels, shape *s)
                             .ink = ink_of(kernels, pixels, samples, s)};
 }
 
+/* Work space in which nothing has been written yet: NaN, of which even 0 times makes NaN. */
+static float *pixel_space(const shape *s)
+{
+    const size_t count = NN_X_ROWS(s->n) * s->x_stride;
+    float *space = guarded(count * sizeof *space, s->at_end);
+    for (size_t k = 0; k < count; k++) {
+        space[k] = NAN;
+    }
+    return space;
+}
+
 static uint32_t *list_space(const shape *s)
 {
     return guarded(NN_LISTS_SIZE(s->inputs) * sizeof(uint32_t), true);
@@ -227,7 +238,7 @@ static void check_forward(const nn_kernels *kernels, shape s)
 
     nn_pixel_batch batch = random_pixels(kernels, &s);
     uint32_t *lists = list_space(&s);
-    float *space = floats(&s.rng, NN_X_ROWS(s.n) * s.x_stride, s.at_end);
+    float *space = pixel_space(&s);
     nn_kernels_ref.forward_pixels(expected, s.stride, NULL, 0, &batch, w, bias, NULL, NULL);
     kernels->forward_pixels(found, s.stride, space, s.x_stride, &batch, w, bias, lists,
                             work_space(kernels, &s));
@@ -310,7 +321,7 @@ static void check_gradient(const nn_kernels *kernels, shape s)
 
     nn_pixel_batch batch = random_pixels(kernels, &s);
     nn_kernels_ref.gradient_pixels(expected, NULL, &batch, delta, s.stride);
-    float *space = floats(&s.rng, NN_X_ROWS(s.n) * s.x_stride, s.at_end);
+    float *space = pixel_space(&s);
     kernels->gradient_pixels(found, space, &batch, delta, s.stride);
     add_zero(expected, count);
     add_zero(found, count);
@@ -351,7 +362,7 @@ static void check_learn(const nn_kernels *kernels, shape s)
     same_bits(v, v2, count * sizeof *v, "learn's velocities");
 
     nn_pixel_batch batch = random_pixels(kernels, &s);
-    float *space = floats(&s.rng, NN_X_ROWS(s.n) * s.x_stride, s.at_end);
+    float *space = pixel_space(&s);
     uint32_t *lists = list_space(&s);
     float *a = floats(&s.rng, s.n * s.stride, s.at_end);
     float *bias = padded_rows(&s.rng, 1, s.units, s.stride, s.at_end);
