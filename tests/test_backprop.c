@@ -2,6 +2,7 @@
  * input, and dropout leaves out the share that was asked for, in training only. The oracle is the
  * formulas written down once more, plainly and in double precision. */
 #include "fixtures.h"
+#include "ink.h"
 #include "net.h"
 
 #include <criterion/criterion.h>
@@ -459,8 +460,52 @@ Test(backprop, bytes_and_the_numbers_they_stand_for_give_the_same_bits)
     }
 }
 
+/* The ink of some images, in training on these and on others. */
+Test(backprop, ink_changes_no_bit_and_is_not_taken_for_that_of_other_images)
+{
+    static sample_data inked, others;
+    make_data(&inked, 37, 10);
+    make_data(&others, 37, 10);
+    for (size_t k = 0; k < SAMPLES * 37; k++) {
+        inked.pixels[k] = k % 5 == 0 ? inked.pixels[k] : 0;
+        others.pixels[k] = k % 7 == 0 ? others.pixels[k] : 0;
+    }
+    nn_net *net = new_net(&two_layer_net, 1);
+    nn_state *with = new_state(net, SAMPLES), *without = new_state(net, SAMPLES);
+    nn_ink *ink; /* NULL where the kernels take none */
+    nn_ink_new(&ink, net->kernels, &inked.as_pixels);
+    nn_state_use_ink(with, ink);
+    for (size_t k = 0; k < 2; k++) {
+        const nn_batch batch = {k == 0 ? &inked.as_pixels : &others.as_pixels, NULL, SAMPLES};
+        nn_forward_train(net, with, &batch, NN_MASK_SAMPLE, NULL);
+        nn_backward(net, with, &batch);
+        nn_forward_train(net, without, &batch, NN_MASK_SAMPLE, NULL);
+        nn_backward(net, without, &batch);
+        assert_same_bits(net, with, without, SAMPLES);
+    }
+    nn_ink_free(ink);
+    nn_state_free(without);
+    nn_state_free(with);
+    nn_net_free(net);
+}
+
+static double loss_of(const nn_net *net, const nn_batch *batch, size_t *correct)
+{
+    nn_state *state = new_state(net, batch->n);
+    nn_forward(net, state, batch);
+    const double loss = nn_batch_loss(net, state, batch, correct);
+    nn_state_free(state);
+    return loss;
+}
+
 Test(backprop, labels_and_the_vectors_they_stand_for_give_the_same_bits)
 {
+    static const struct {
+        nn_activation output;
+        nn_loss loss;
+    } kinds[] = {{NN_SOFTMAX, NN_CROSS_ENTROPY},
+                 {NN_SIGMOID, NN_BINARY_CROSS_ENTROPY},
+                 {NN_TANH, NN_SQUARED_ERROR}};
     static sample_data samples;
     uint8_t labels[SAMPLES];
     make_data(&samples, 37, 10);
@@ -470,11 +515,19 @@ Test(backprop, labels_and_the_vectors_they_stand_for_give_the_same_bits)
     nn_data labelled = samples.as_values;
     labelled.labels = labels;
     labelled.targets = NULL;
-    nn_net *net = new_net(&two_layer_net, 1);
     const nn_batch a = {&samples.as_values, NULL, SAMPLES};
     const nn_batch b = {&labelled, NULL, SAMPLES};
-    assert_batches_agree(net, &a, &b);
-    nn_net_free(net);
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        const nn_layer layers[] = {{19, NN_SIGMOID, 0.1}, {10, kinds[k].output, 0}};
+        const nn_config config = {37, 2, layers, kinds[k].loss, NN_GLOROT, 0};
+        nn_net *net = new_net(&config, 1);
+        size_t right, right_by_labels;
+        assert_batches_agree(net, &a, &b);
+        cr_assert_eq(loss_of(net, &a, &right), loss_of(net, &b, &right_by_labels), "%s",
+                     nn_loss_name(kinds[k].loss));
+        cr_assert_eq(right, right_by_labels);
+        nn_net_free(net);
+    }
 }
 
 Test(backprop, sample_has_the_same_output_alone_and_in_any_company)

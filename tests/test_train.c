@@ -670,6 +670,16 @@ Test(train, patience_runs_out_and_the_best_epoch_is_taken)
     end_early(&r);
 }
 
+Test(train, patience_of_one_takes_the_first_epoch_that_is_no_better_for_the_end)
+{
+    static record r;
+    const nn_train_result result = stop_early(&r, 100, 1);
+    cr_assert_eq(result.epochs, 8);
+    cr_assert_eq(result.best_epoch, 7);
+    cr_assert(result.stopped_early);
+    end_early(&r);
+}
+
 Test(train, best_epoch_is_taken_when_the_end_comes_before_patience_runs_out)
 {
     static record r;
@@ -732,6 +742,36 @@ Test(train, stop_after_a_batch_keeps_the_parameters_of_that_moment)
     cr_assert_not(same_params(net, before));
     cr_assert(nn_net_is_finite(net));
     nn_net_free(before);
+    nn_net_free(net);
+}
+
+/* Nothing of the epoch is left to train when it goes on; its numbers are told all the same. */
+Test(train, stop_after_an_epochs_last_batch_loses_none_of_its_numbers)
+{
+    static points p;
+    static record whole, stopped;
+    make_points(&p, 1);
+    nn_net *net = new_net(&point_net, 1), *again = new_net(&point_net, 1);
+    nn_train_options options = options_for(&whole);
+    nn_trainer *trainer;
+    options.epochs = 2;
+    options.batch = 30;
+    train(net, &p.data, &options);
+    options.context = &stopped;
+    stopped.stop_batch = 3; /* of three */
+    cr_assert_eq(nn_trainer_new(&trainer, again, &p.data, NULL, &options), NN_OK);
+    cr_assert_eq(nn_trainer_run(trainer, NULL), NN_ERR_STOPPED);
+    cr_assert_eq(stopped.n_epochs, 0);
+    cr_assert_eq(nn_trainer_run(trainer, NULL), NN_OK);
+    cr_assert_eq(stopped.n_epochs, 2);
+    for (size_t e = 0; e < 2; e++) {
+        cr_assert_eq(stopped.epochs[e].images, whole.epochs[e].images);
+        cr_assert_eq(stopped.epochs[e].loss, whole.epochs[e].loss);
+        cr_assert_eq(stopped.epochs[e].accuracy, whole.epochs[e].accuracy);
+    }
+    cr_assert(same_params(net, again));
+    nn_trainer_free(trainer);
+    nn_net_free(again);
     nn_net_free(net);
 }
 
