@@ -50,6 +50,18 @@ TESTS = {
     "nnlib/backprop.c": ["test_backprop", "test_train", "test_team", "test_fpenv", "digest"],
     "nnlib/loss.c": ["test_loss", "test_backprop"],
     "nnlib/act.c": ["test_act"],
+    "nnlib/eval.c": ["test_eval"],
+    "nnlib/gradcheck.c": ["test_gradcheck"],
+    "nnlib/graph.c": ["test_graph"],
+    "nnlib/ink.c": ["test_ink"],
+    "nnlib/net.c": ["test_net", "test_train"],
+    "nnlib/perceptron.c": ["test_perceptron"],
+    "nnlib/rng.c": ["test_rng", "digest"],
+    "nnlib/team.c": ["test_team"],
+    "nnlib/kernels/pixels.h": ["test_kernels", "digest"],
+    "nnlib/kernels/gemm.h": ["test_kernels", "digest"],
+    "nnlib/kernels/vector.h": ["test_kernels", "digest"],
+    "nnlib/kernels/portable.h": ["test_kernels", "test_backprop", "digest"],
     "nnlib/train.c": ["test_train", "test_checkpoint", "test_fpenv", "test_team"],
     "nnlib/file.c": ["test_file"],
     "app/deflate.c": ["test_png"],
@@ -60,7 +72,10 @@ TESTS = {
     "app/picture/image_pnm.c": ["test_image"],
 }
 ARGUMENTS = {"digest": ["-t", "2", str(TOP / "tests/golden/digest.txt")]}
-INCLUDED_BY = {"nnlib/file.c": "tests/fixtures.c"}  # which the tests compile instead
+# What is compiled instead, because it includes the source.
+INCLUDED_BY = {"nnlib/file.c": "tests/fixtures.c",
+               **{f"nnlib/kernels/{name}.h": "nnlib/kernels/avx512.c"
+                  for name in ("pixels", "gemm", "vector", "portable")}}
 
 # ---- mutants ------------------------------------------------------------------------------
 
@@ -178,32 +193,29 @@ class Program:
 
 
 class Source:
-    """A source: how to compile a changed text of it."""
+    """A source: how to compile a changed text of it, in a copy of all sources."""
 
     def __init__(self, path, work):
-        self.path, self.work = path, work
+        self.path, self.tree = path, work / "tree"
         self.unit = INCLUDED_BY.get(path, path)
         target = f"tests/{TESTS[path][0]}"
         lines = [line for line in ninja_commands(target) if f"{TOP / self.unit}" in line]
         self.command = shlex.split(lines[0])
+        for folder in ("app", "nnlib", "tests"):
+            shutil.copytree(TOP / folder, self.tree / folder, dirs_exist_ok=True,
+                            ignore=lambda _, names: [n for n in names if Path(n).suffix not in
+                                                     ("", ".c", ".h")])
 
     def compile(self, text, output):
-        changed = self.work / "mutant.c"
-        changed.write_text(text)
-        unit = changed
-        if self.unit != self.path:
-            unit = self.work / "unit.c"
-            name = Path(self.path).name
-            unit.write_text((TOP / self.unit).read_text().replace(f'"../nnlib/{name}"', f'"{changed}"')
-                            .replace('"../', f'"{TOP}/'))
-        words = [str(unit) if word == str(TOP / self.unit) else word for word in self.command]
+        original = str(TOP / self.unit)
+        words = [str(self.tree / self.unit) if word == original else word for word in self.command]
         words[words.index("-o") + 1] = str(output)
         for flag in ("-MD", "-MT", "-MF"):
             while flag in words:
                 at = words.index(flag)
                 del words[at:at + (1 if flag == "-MD" else 2)]
-        folders = [f"-I{TOP / folder}" for folder in (Path(self.path).parent, Path(self.unit).parent)]
-        return run(words + folders + ["-w"], cwd=BUILD).returncode == 0
+        (self.tree / self.path).write_text(text)
+        return run(words + ["-w"], cwd=BUILD).returncode == 0
 
 
 # ---- running ------------------------------------------------------------------------------
@@ -275,7 +287,8 @@ class Judge:
         self.path, self.work, self.play = path, work, play
         self.source = Source(path, work)
         self.programs = [Program(name) for name in TESTS[path]]
-        self.replaced = Path(self.source.unit).name if path in INCLUDED_BY else None
+        unit = self.source.unit
+        self.replaced = Path(unit).name if unit.startswith("tests/") else None
         self.original = self.object_of((TOP / path).read_text())
         if self.original is None or not self.survives():
             sys.exit(f"{path}: the tests fail without any change")
