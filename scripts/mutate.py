@@ -364,7 +364,7 @@ def print_row(name, counts):
 def build(paths):
     programs = sorted({f"tests/{name}" for path in paths for name in TESTS[path]})
     subprocess.run(["cmake", "--preset", "dev", "-B", str(BUILD), "-DCMAKE_BUILD_TYPE=Debug",
-                    "-DCMAKE_C_FLAGS_DEBUG=-O1", "-DBUILD_TESTING=ON"],
+                    "-DCMAKE_C_FLAGS_DEBUG=-O2", "-DBUILD_TESTING=ON"],
                    cwd=TOP, check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["ninja", "-C", str(BUILD), *programs], check=True, stdout=subprocess.DEVNULL)
 
