@@ -301,6 +301,22 @@ Test(gradcheck, gradient_of_another_point_is_noticed)
     }
 }
 
+/* All parameters are looked at, not only the first: that one has nothing to do here. */
+Test(gradcheck, wrong_gradient_behind_right_ones_is_noticed)
+{
+    static samples s;
+    make_samples(&s);
+    for (size_t b = 0; b < SAMPLES; b++) {
+        s.x[b * INPUTS] = 0;
+    }
+    const trial shape = {.depth = 2, .hidden = NN_TANH, .batch = SAMPLES, .seed = 13};
+    setup it = begin(&shape, &s.data);
+    *nn_net_bias(it.net, 1, OUTPUTS - 1) += 0.01;
+    cr_assert_gt(nn_gradient_error(it.net, it.state, &it.batch, STEP), 100 * TOLERANCE);
+    cr_assert_eq(nn_param_gradient(it.net, it.state, 0), 0);
+    end(&it);
+}
+
 /* At 0 the slope of ReLU is 0 by definition; the central difference gives a half. */
 Test(gradcheck, kink_of_relu_is_noticed)
 {

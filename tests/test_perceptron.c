@@ -223,6 +223,8 @@ Test(perceptron, refuses_impossible_numbers_of_inputs)
     cr_assert_eq(nn_perceptron_new(&p, 0), NN_ERR_ARGUMENT);
     cr_assert_eq(nn_perceptron_new(&p, NN_MAX_UNITS + 1), NN_ERR_ARGUMENT);
     cr_assert_null(p);
+    cr_assert_eq(nn_perceptron_new(&p, NN_MAX_UNITS), NN_OK);
+    nn_perceptron_free(p);
 }
 
 Test(perceptron, reports_that_memory_ran_out)
