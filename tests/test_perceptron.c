@@ -211,6 +211,7 @@ Test(perceptron, bound_is_R2_u2_over_margin2)
 Test(perceptron, bound_is_infinite_where_nothing_separates)
 {
     cr_assert_eq(bound_of(and_labels, -1, 2, 2), HUGE_VAL);
+    cr_assert_eq(bound_of(or_labels, 0.5, 2, 2), HUGE_VAL); /* only (0, 0) is on the wrong side */
     cr_assert_eq(bound_of(xor_labels, -1, 2, 2), HUGE_VAL);
     cr_assert_eq(bound_of(xor_labels, 0, 0, 0), HUGE_VAL);
 }
@@ -223,8 +224,10 @@ Test(perceptron, refuses_impossible_numbers_of_inputs)
     cr_assert_eq(nn_perceptron_new(&p, 0), NN_ERR_ARGUMENT);
     cr_assert_eq(nn_perceptron_new(&p, NN_MAX_UNITS + 1), NN_ERR_ARGUMENT);
     cr_assert_null(p);
-    cr_assert_eq(nn_perceptron_new(&p, NN_MAX_UNITS), NN_OK);
-    nn_perceptron_free(p);
+    for (size_t inputs = 1; inputs <= NN_MAX_UNITS; inputs *= NN_MAX_UNITS) {
+        cr_assert_eq(nn_perceptron_new(&p, inputs), NN_OK);
+        nn_perceptron_free(p);
+    }
 }
 
 Test(perceptron, reports_that_memory_ran_out)
