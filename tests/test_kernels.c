@@ -120,11 +120,12 @@ static void on_shape(check *one_check, const nn_kernels *kernels, shape s)
 
 static void on_one_shape(check *one_check, size_t n, size_t inputs, size_t units, size_t threads)
 {
+    const size_t seeds = n * inputs * units < 2000000 ? 4 : 1; /* larger ones take their time */
     nn_team *team;
     cr_assert_eq(nn_team_new(&team, threads), NN_OK);
     for (size_t k = 0; k < sizeof vector_kernels / sizeof *vector_kernels; k++) {
         const nn_kernels *kernels = find_kernels(vector_kernels[k]);
-        for (size_t seed = 0; kernels && seed < 4; seed++) {
+        for (size_t seed = 0; kernels && seed < seeds; seed++) {
             shape s = {.n = n, .inputs = inputs, .units = units, .team = team, .where = AT_END};
             nn_rng_seed(&s.rng, seed);
             on_shape(one_check, kernels, s);
