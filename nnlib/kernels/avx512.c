@@ -10,7 +10,7 @@
 #define SLOTS ((size_t)16)
 #define AT_ONCE ((size_t)4)
 #define HAVE_COMPRESS 1
-#define GEMM_M ((size_t)13)
+#define GEMM_M ((size_t)12)
 #define GEMM_ROWS ((size_t)2)
 
 typedef __m512 vec;

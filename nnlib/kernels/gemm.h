@@ -11,7 +11,8 @@
  * is packed piece by piece while the one before it is multiplied, and what the next piece and the
  * next tile need is asked for between the multiplications.
  *
- * The including file says GEMM_M and GEMM_ROWS; a tile is GEMM_N = GEMM_ROWS * NN_LANES wide.
+ * The including file says GEMM_M, a multiple of 3, and GEMM_ROWS; a tile is GEMM_N = GEMM_ROWS *
+ * NN_LANES wide.
  */
 #ifndef NN_KERNELS_GEMM_H
 #define NN_KERNELS_GEMM_H
@@ -210,15 +211,16 @@ __attribute__((always_inline)) static inline void expect_piece(const expected *s
     }
 }
 
-/* Adds a[i] b[j] to each sum. */
-static inline void add_outer(row sum[GEMM_M][GEMM_ROWS], const float *a, const float *b)
+/* Adds a[i] b[j] to each sum of `rows` rows. */
+ALWAYS_INLINE void add_outer(row sum[GEMM_M][GEMM_ROWS], const float *a, const float *b,
+                             const size_t rows)
 {
     row across[GEMM_ROWS];
     UNROLLED for (size_t j = 0; j < GEMM_ROWS; j++)
     {
         across[j] = row_load(b + j * NN_LANES);
     }
-    UNROLLED for (size_t i = 0; i < GEMM_M; i++)
+    UNROLLED for (size_t i = 0; i < rows; i++)
     {
         UNROLLED for (size_t j = 0; j < GEMM_ROWS; j++)
         {
@@ -228,9 +230,10 @@ static inline void add_outer(row sum[GEMM_M][GEMM_ROWS], const float *a, const f
 }
 
 /* Nothing yet, or what waits in C; where a tile ends before its last row or column, that again. */
-static inline void begin_sums(const gemm *p, const gemm_tile *t, row sum[GEMM_M][GEMM_ROWS])
+ALWAYS_INLINE void begin_sums(const gemm *p, const gemm_tile *t, row sum[GEMM_M][GEMM_ROWS],
+                              const size_t rows)
 {
-    UNROLLED for (size_t i = 0; i < GEMM_M; i++)
+    UNROLLED for (size_t i = 0; i < rows; i++)
     {
         const size_t m = smaller(t->m + i, p->m - 1);
         UNROLLED for (size_t j = 0; j < GEMM_ROWS; j++)
@@ -241,7 +244,7 @@ static inline void begin_sums(const gemm *p, const gemm_tile *t, row sum[GEMM_M]
     }
 }
 
-static inline void end_row(const gemm *p, size_t place, size_t column, row sum, const gemm_end end)
+ALWAYS_INLINE void end_row(const gemm *p, size_t place, size_t column, row sum, const gemm_end end)
 {
     if (end == WAIT) {
         row_store(p->c + place, sum);
@@ -256,16 +259,20 @@ static inline void end_row(const gemm *p, size_t place, size_t column, row sum, 
     }
 }
 
-static inline void end_sums(const gemm *p, const gemm_tile *t, row sum[GEMM_M][GEMM_ROWS],
-                            const gemm_end end)
+ALWAYS_INLINE void end_sums(const gemm *p, const gemm_tile *t, row sum[GEMM_M][GEMM_ROWS],
+                            const size_t rows, const gemm_end end)
 {
-    UNROLLED for (size_t i = 0; i < GEMM_M; i++)
+    UNROLLED for (size_t i = 0; i < rows; i++)
     {
+        if (t->m + i >= p->m) {
+            return;
+        }
+        const size_t place = place_of(p, t->m + i, t->n);
         UNROLLED for (size_t j = 0; j < GEMM_ROWS; j++)
         {
-            const size_t m = t->m + i, n = t->n + j * NN_LANES;
-            if (m < p->m && n < p->n) {
-                end_row(p, place_of(p, m, n), n, sum[i][j], end);
+            const size_t along = j * NN_LANES;
+            if (t->n + along < p->n) {
+                end_row(p, place + along, t->n + along, sum[i][j], end);
             }
         }
     }
@@ -273,13 +280,14 @@ static inline void end_sums(const gemm *p, const gemm_tile *t, row sum[GEMM_M][G
 
 #define K_STEP ((size_t)8) /* between requests to memory, which cannot follow too fast */
 
-static void multiply_tile(const gemm *p, const float *a, const float *b, const gemm_tile *t,
-                          const expected *soon)
+/* A tile of up to `rows` rows. */
+ALWAYS_INLINE void multiply_rows(const gemm *p, const float *a, const float *b, const gemm_tile *t,
+                                 const expected *soon, const size_t rows)
 {
     const gemm_end end = t->k + t->n_k == p->k ? p->end : WAIT;
     const size_t n_expected = smaller(GEMM_M, p->m - soon->tile.m);
     row sum[GEMM_M][GEMM_ROWS];
-    begin_sums(p, t, sum);
+    begin_sums(p, t, sum, rows);
     size_t k = 0;
     for (size_t step = 0; k + K_STEP <= t->n_k; k += K_STEP, step++) {
         if (step < n_expected) {
@@ -290,24 +298,39 @@ static void multiply_tile(const gemm *p, const float *a, const float *b, const g
         }
         UNROLLED for (size_t r = 0; r < K_STEP; r++)
         {
-            add_outer(sum, a + (k + r) * GEMM_M, b + (k + r) * GEMM_N);
+            add_outer(sum, a + (k + r) * GEMM_M, b + (k + r) * GEMM_N, rows);
         }
     }
     for (; k < t->n_k; k++) {
-        add_outer(sum, a + k * GEMM_M, b + k * GEMM_N);
+        add_outer(sum, a + k * GEMM_M, b + k * GEMM_N, rows);
     }
     switch (end) {
     case WAIT:
-        end_sums(p, t, sum, WAIT);
+        end_sums(p, t, sum, rows, WAIT);
         break;
     case ADD_BIAS:
-        end_sums(p, t, sum, ADD_BIAS);
+        end_sums(p, t, sum, rows, ADD_BIAS);
         break;
     case TIMES_SLOPE:
-        end_sums(p, t, sum, TIMES_SLOPE);
+        end_sums(p, t, sum, rows, TIMES_SLOPE);
         break;
     case TAKE_STEP:
-        end_sums(p, t, sum, TAKE_STEP);
+        end_sums(p, t, sum, rows, TAKE_STEP);
+    }
+}
+
+/* Of the last tile of a column, whole thirds without rows are left out: a batch of 100 has 4 rows
+ * there. */
+static void multiply_tile(const gemm *p, const float *a, const float *b, const gemm_tile *t,
+                          const expected *soon)
+{
+    const size_t rows = p->m - t->m;
+    if (rows <= GEMM_M / 3) {
+        multiply_rows(p, a, b, t, soon, GEMM_M / 3);
+    } else if (rows <= GEMM_M / 3 * 2) {
+        multiply_rows(p, a, b, t, soon, GEMM_M / 3 * 2);
+    } else {
+        multiply_rows(p, a, b, t, soon, GEMM_M);
     }
 }
 
