@@ -90,7 +90,7 @@ kernel_flags() {
     case $1 in
     avx2) echo -mavx2 -mfma -mbmi -mbmi2 ;;
     avx512)
-        echo -mavx2 -mfma -mbmi -mbmi2 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi2 -mprefer-vector-width=512
+        echo -mavx2 -mfma -mbmi -mbmi2 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi2 -mprfchw -mprefer-vector-width=512
         ;;
     esac
 }

@@ -181,8 +181,9 @@ static inline size_t place_of(const gemm *p, size_t m, size_t n)
     return row_number(p->c_rows, m) * p->c_row + n;
 }
 
-/* Asks for the i-th row of what the next tile's sums go to. To a compiler a function that only asks
- * does nothing, so a call of it might be left out. */
+/* Asks for the i-th row of what the next tile's sums go to, to write it: another thread may have it
+ * in its cache. To a compiler a function that only asks does nothing, so a call of it might be left
+ * out. */
 __attribute__((always_inline)) static inline void expect_sums(const gemm *p, const gemm_tile *next,
                                                               size_t i, gemm_end end)
 {
