@@ -142,7 +142,7 @@ static inline uint64_t used_in_chunk(const uint8_t *const *pixels, size_t count,
 static inline void or_words(uint64_t *to, const uint8_t *const *from, size_t count, size_t words)
 {
     for (size_t i = 0; i < words; i += 8) {
-        const __mmask8 there = words - i < 8 ? (__mmask8)((1u << (words - i)) - 1) : 0xff;
+        const __mmask8 there = (__mmask8)(words - i < 8 ? (1u << (words - i)) - 1 : 0xffu);
         __m512i any = _mm512_setzero_si512();
         for (size_t b = 0; b < count; b++) {
             any = _mm512_or_si512(any, _mm512_maskz_loadu_epi64(there, from[b] + i * sizeof *to));
