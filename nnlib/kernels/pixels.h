@@ -12,7 +12,6 @@
 
 #include "vector.h"
 
-#include <stdalign.h>
 
 #ifdef HAVE_COMPRESS
 #define HAVE_INK 1
@@ -280,7 +279,7 @@ static inline void gather_bytes(const tile_pack *p, size_t k, const source *tile
 #endif
 }
 
-/* Tells a tile's rows apart. */
+/* Lists the pixels that are not zero in one of a tile's samples. */
 static inline void find_rows(const tile_pack *p, const source *tile, const nn_pixel_batch *batch)
 {
     const bool ink = takes_ink(batch);
