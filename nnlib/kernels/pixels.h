@@ -12,7 +12,6 @@
 
 #include "vector.h"
 
-
 #ifdef HAVE_COMPRESS
 #define HAVE_INK 1
 #else
